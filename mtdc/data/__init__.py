@@ -1,0 +1,1 @@
+"""Files to tensors: readers, data sets, transforms, batching."""

@@ -1,0 +1,1 @@
+"""Data sets, each recognising the folder layouts it knows."""

@@ -1,0 +1,1 @@
+"""Transforms: each moves all maps and the intrinsics together."""

@@ -1,0 +1,1 @@
+"""Encoders: ``(B, C, H, W) -> {stride: features}``."""

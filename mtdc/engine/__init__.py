@@ -1,0 +1,1 @@
+"""What the training engine (mmengine) needs to be told: hooks, checkpoints, runs."""

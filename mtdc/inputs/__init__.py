@@ -1,0 +1,1 @@
+"""Input representations: what the encoder reads of a sparse depth map."""

@@ -1,0 +1,1 @@
+"""Conv units, up-sampling and fills that several parts use. They import nothing of mtdc."""

@@ -1,0 +1,1 @@
+"""Losses: one term a file, pure function and module."""

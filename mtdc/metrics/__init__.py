@@ -1,0 +1,1 @@
+"""Metrics: pure functions in float64, and one metric class a protocol."""

@@ -1,0 +1,1 @@
+"""Networks: the composition of encoder, trunks, sharing and heads, and its rivals."""

@@ -1,0 +1,1 @@
+"""Refinement: depth after the head."""

@@ -1,0 +1,1 @@
+"""Sharing: what task streams exchange."""

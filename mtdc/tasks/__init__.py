@@ -1,0 +1,1 @@
+"""Tasks: head, target, decoding and losses of one output."""

@@ -1,0 +1,1 @@
+"""Trunks: encoder features to one stream a task, coarse to fine."""

@@ -1,0 +1,1 @@
+"""Pictures and point clouds of depth."""

@@ -1,0 +1,1 @@
+"""Weighting: task losses to one."""
