@@ -1,0 +1,42 @@
+"""The commands ``mtdc train | test | evaluate | complete | strip``; ``tools/*.py`` are the same commands, run from a checkout.
+
+Each module here parses one command's arguments (``add_arguments``) and runs it (``run``); the work is in the rooms below.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from ..errors import UserError
+
+COMMANDS = {
+    "train": "train a config",
+    "test": "evaluate a config on a data set",
+    "evaluate": "compare two folders of KITTI depth PNGs, as the benchmark does",
+    "complete": "complete your own sparse depth: PNG, NPY, velodyne scans, folders",
+    "strip": "cut a trained model down to what it needs at test time, and say what that saves",
+}
+
+
+def main(argv: Sequence[str] | None = None, command: str | None = None) -> int:
+    """Run a command; a mistake of the user's ends as one line on stderr and exit code 2."""
+    if command is None:
+        # The command's own parser is imported alone: `mtdc evaluate` needs no training engine.
+        outer = argparse.ArgumentParser(prog="mtdc", description="Multi-task depth completion.")
+        outer.add_argument("command", choices=COMMANDS, metavar="COMMAND",
+                           help="; ".join(f"{name}: {text}" for name, text in COMMANDS.items()))  # fmt: skip
+        arguments = list(sys.argv[1:] if argv is None else argv)
+        command = outer.parse_args(arguments[:1]).command
+        argv = arguments[1:]
+    module = importlib.import_module(f"{__name__}.{command}")
+    parser = argparse.ArgumentParser(prog=f"mtdc {command}", description=module.__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    module.add_arguments(parser)
+    try:
+        return module.run(parser.parse_args(argv))
+    except UserError as error:
+        sys.stderr.write(f"mtdc {command}: {error}\n")
+        return 2
