@@ -1,0 +1,360 @@
+"""Files of depth completion: depth PNGs, photos, labels, LiDAR scans, calibration, point clouds; read with care, written whole.
+
+Reading raises :class:`~mtdc.errors.DataError` with one line that names the file, what was found and what was expected. Writing
+goes through :func:`atomic_path`: a reader never sees half a file, and an interrupted run leaves the old one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ..errors import DataError
+from .calibration import Calibration, read_calibration, read_intrinsics
+
+__all__ = [
+    "Calibration",
+    "atomic_path",
+    "read_calibration",
+    "read_depth",
+    "read_depth_png",
+    "read_image",
+    "read_intrinsics",
+    "read_labels",
+    "read_raw_png",
+    "read_velodyne",
+    "write_cloud",
+    "write_depth_png",
+    "write_json",
+    "write_png",
+]
+
+#: Stored value of one metre in a depth PNG (KITTI's convention).
+DEPTH_PNG_SCALE = 256.0
+#: No depth sensor of the field sees farther (metres); more is nearly always millimetres.
+FARTHEST_DEPTH_M = 1000.0
+#: Weights of red, green and blue in gray (ITU-R 601).
+GRAY_WEIGHTS = (0.299, 0.587, 0.114)
+
+_PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+_JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
+#: Where the two bytes "bits a sample, colour type" stand in a PNG.
+_PNG_BITS = 24
+_PNG_PALETTE = 3
+#: An end mark farther from the end than this belongs to something else (a thumbnail in the header).
+_TAIL_BYTES = 1024
+
+
+# ---- Reading
+
+
+def read_depth_png(path: str | Path) -> np.ndarray:
+    """Depth of a uint16 PNG, metres times 256.
+
+    Returns:
+        ``(H, W)`` float32 metres along the optical axis, 0 = none.
+
+    Raises:
+        DataError: The file is missing, broken, 8-bit, or has colour channels.
+    """
+    stored = _decode(path, "depth PNG", cv2.IMREAD_UNCHANGED)
+    if stored.ndim != 2:
+        raise DataError(
+            f"depth PNG {path} has {stored.shape[2]} channels; expected one (uint16, metres * 256). "
+            "Is it a photo or a colour map?"
+        )
+    if stored.dtype != np.uint16:
+        raise DataError(
+            f"depth PNG {path} is {8 * stored.itemsize}-bit; expected 16-bit (metres * 256). It was probably saved through a "
+            "program that keeps 8 bits only, which loses the depth."
+        )
+    return stored.astype(np.float32) / np.float32(DEPTH_PNG_SCALE)
+
+
+def read_depth(path: str | Path) -> np.ndarray:
+    """Depth of a ``.png`` (uint16, metres * 256) or ``.npy`` (float metres, 2-D).
+
+    Returns:
+        ``(H, W)`` float32 metres, 0 = none.
+
+    Raises:
+        DataError: Another suffix or shape, a broken file, NaN, infinite or negative values, or values that can't be metres.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix == ".png":
+        return read_depth_png(path)
+    if suffix != ".npy":
+        raise DataError(
+            f"depth file {path} ends in '{suffix}'; expected .png (uint16, metres * 256) or .npy (float metres, 2-D)."
+        )
+    _bytes_of(path, "depth file")
+    try:
+        depth = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise DataError(f"depth file {path} can't be read as a plain .npy array ({error}).") from error
+    if not isinstance(depth, np.ndarray) or depth.ndim != 2 or not depth.size:
+        shape = getattr(depth, "shape", type(depth).__name__)
+        raise DataError(f"depth file {path} holds {shape}; expected a 2-D array (H, W) of metres.")
+    if not np.issubdtype(depth.dtype, np.floating):
+        raise DataError(
+            f"depth file {path} holds {depth.dtype}; expected float metres. Integers are probably millimetres or metres * 256: "
+            "divide them first."
+        )
+    return _checked_depth(depth, f"depth file {path}")
+
+
+def _checked_depth(depth: np.ndarray, name: str) -> np.ndarray:
+    if not np.isfinite(depth).all():
+        count = int(np.count_nonzero(~np.isfinite(depth)))
+        raise DataError(f"{name} holds {count} values that are NaN or infinite; expected finite metres with 0 = none.")
+    low, high = float(depth.min()), float(depth.max())
+    if low < 0:
+        raise DataError(f"{name} holds negative depth ({low:g}); expected metres with 0 = none.")
+    if high > FARTHEST_DEPTH_M:
+        raise DataError(f"{name} holds depth up to {high:g}; expected metres. These are probably millimetres: divide by 1000.")
+    return depth.astype(np.float32)
+
+
+def read_image(path: str | Path, gray: bool = False) -> np.ndarray:
+    """A PNG or JPEG photo, pixels as stored (an orientation tag is ignored: depth maps have none).
+
+    Returns:
+        ``(H, W, 3)`` float32 RGB 0..255; with ``gray`` ``(H, W)`` float32, 0.299 R + 0.587 G + 0.114 B (ITU-R 601), not rounded.
+
+    Raises:
+        DataError: The file is missing or broken.
+    """
+    color = _decode(path, "image", cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)[..., ::-1].astype(np.float32)
+    return color @ np.asarray(GRAY_WEIGHTS, dtype=np.float32) if gray else color
+
+
+def read_labels(path: str | Path) -> np.ndarray:
+    """Class indices of an 8-bit or 16-bit gray PNG.
+
+    Returns:
+        ``(H, W)`` int64.
+
+    Raises:
+        DataError: The file is missing or broken, or is a colour picture of classes.
+    """
+    return read_raw_png(path, channels=1, kind="label file").astype(np.int64)
+
+
+def read_raw_png(path: str | Path, channels: int = 1, kind: str = "map") -> np.ndarray:
+    """Stored values of an 8-bit or 16-bit PNG: ``(H, W)`` for one channel, ``(H, W, 3)`` in RGB order for three.
+
+    Raises:
+        DataError: The file is missing, broken or no PNG, uses a palette or fewer than 8 bits, or has other channels.
+    """
+    header = _bytes_of(path, kind)[: _PNG_BITS + 2].tobytes()
+    if not header.startswith(_PNG_START):
+        raise DataError(f"{kind} {path} is no PNG; expected an 8- or 16-bit PNG (other formats change values).")
+    bits, color_type = header[_PNG_BITS:] if len(header) > _PNG_BITS + 1 else (8, 0)
+    if color_type == _PNG_PALETTE or bits < 8:
+        found = "a palette PNG" if color_type == _PNG_PALETTE else f"a {bits}-bit PNG"
+        raise DataError(f"{kind} {path} is {found}, whose stored values are lost on reading; save the values as 8-bit gray.")
+    stored = _decode(path, kind, cv2.IMREAD_UNCHANGED)
+    found_channels = 1 if stored.ndim == 2 else stored.shape[2]
+    if found_channels != channels:
+        hint = " Is it a picture of classes for people?" if channels == 1 else ""
+        raise DataError(f"{kind} {path} has {found_channels} channels; expected {channels}.{hint}")
+    return stored if channels == 1 else stored[..., ::-1]
+
+
+def read_velodyne(path: str | Path) -> np.ndarray:
+    """A LiDAR scan of KITTI's raw data (``velodyne_points/data/*.bin``).
+
+    Returns:
+        ``(N, 4)`` float32: x forward, y left, z up in metres, reflectance 0..1.
+
+    Raises:
+        DataError: The file is missing, or its length is no multiple of one point's 16 bytes.
+    """
+    data = _bytes_of(path, "LiDAR scan")
+    if data.size % 16:
+        raise DataError(
+            f"LiDAR scan {path} has {data.size} bytes, no multiple of 16 (4 float32 a point); it is probably cut short."
+        )
+    return data.view("<f4").astype(np.float32).reshape(-1, 4)
+
+
+def _bytes_of(path: str | Path, kind: str) -> np.ndarray:
+    try:
+        # Not cv2.imread: it takes a missing file and a broken one for the same, and fails on some file names.
+        data = np.fromfile(path, dtype=np.uint8)
+    except FileNotFoundError as error:
+        raise DataError(f"{kind} {path} does not exist.") from error
+    except OSError as error:
+        raise DataError(f"{kind} {path} can't be opened: {error.strerror or error}.") from error
+    if not data.size:
+        raise DataError(f"{kind} {path} is empty (0 bytes).")
+    return data
+
+
+def _decode(path: str | Path, kind: str, flags: int) -> np.ndarray:
+    data = _bytes_of(path, kind)
+    head, tail = data[:8].tobytes(), data[-_TAIL_BYTES:].tobytes()
+    is_png, is_jpeg = head.startswith(_PNG_START), head.startswith(_JPEG_START)
+    # Versions of OpenCV differ: some fill the missing rows of a file that is cut short with gray and say nothing.
+    if (is_png and _PNG_END not in tail) or (is_jpeg and _JPEG_END not in tail):
+        raise DataError(f"{kind} {path} is cut short ({data.size} bytes, no end mark); copy it again.")
+    with _quiet_opencv():
+        try:
+            image = cv2.imdecode(data, flags)
+        except cv2.error:
+            image = None
+    if image is None:
+        found = "a damaged PNG" if is_png else "a damaged JPEG" if is_jpeg else "no image format that is known"
+        raise DataError(f"{kind} {path} can't be read: it is {found}.")
+    return np.asarray(image)
+
+
+@contextmanager
+def _quiet_opencv() -> Iterator[None]:
+    """Keep OpenCV's warnings off stderr: what is wrong is said once, by the DataError."""
+    logging = getattr(getattr(cv2, "utils", None), "logging", None)
+    if logging is None:
+        yield
+        return
+    level = logging.getLogLevel()
+    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(level)
+
+
+# ---- Writing
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """A temporary file in the folder of ``path`` that takes its place when the block ends, and vanishes when it raises.
+
+    The folder is made where it is missing; the suffix is kept, as some writers look at it.
+
+    Raises:
+        DataError: The folder or file can't be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(6)}.tmp{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise DataError(f"can't write {path}: it is a folder.")
+        # Not tempfile.mkstemp: its files are readable by their owner alone, and stay so after the replacement.
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except OSError as error:
+        raise DataError(f"can't write {path}: {error.strerror or error}.") from error
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_depth_png(path: str | Path, depth: np.ndarray, zero_is_empty: bool = False) -> None:
+    """``(H, W)`` metres as KITTI's uint16 PNG, ``max(1, round(256 d))``, at most 65535.
+
+    A prediction answers every pixel, so 0 m becomes the smallest depth: the benchmark would take a stored 0 for a hole.
+
+    Args:
+        path: File to write.
+        depth: ``(H, W)`` metres.
+        zero_is_empty: 0 is stored as 0 = none, as in sparse maps and ground truth.
+
+    Raises:
+        DataError: NaN, infinite or negative values, or another shape.
+    """
+    depth = np.asarray(depth)
+    if depth.ndim != 2 or not depth.size:
+        raise DataError(f"can't write {path}: depth has shape {depth.shape}; expected (H, W).")
+    depth = depth.astype(np.float64)
+    if not np.isfinite(depth).all():
+        count = int(np.count_nonzero(~np.isfinite(depth)))
+        raise DataError(f"can't write {path}: depth holds {count} values that are NaN or infinite; expected finite metres.")
+    if depth.min() < 0:
+        raise DataError(f"can't write {path}: depth holds negative values ({depth.min():g}); expected metres.")
+    stored = np.clip(np.floor(depth * DEPTH_PNG_SCALE + 0.5), 1, np.iinfo(np.uint16).max).astype(np.uint16)
+    if zero_is_empty:
+        stored[depth == 0] = 0
+    _write_encoded(path, stored)
+
+
+def write_png(path: str | Path, image: np.ndarray) -> None:
+    """``(H, W, 3)`` uint8 RGB as a PNG.
+
+    Raises:
+        DataError: Another shape or type.
+    """
+    image = np.asarray(image)
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise DataError(f"can't write {path}: the picture is {image.dtype} {image.shape}; expected uint8 (H, W, 3).")
+    _write_encoded(path, np.ascontiguousarray(image[..., ::-1]))
+
+
+def _write_encoded(path: str | Path, image: np.ndarray) -> None:
+    if Path(path).suffix.lower() != ".png":
+        raise DataError(f"can't write {path}: its name must end in .png.")
+    encoded = cv2.imencode(".png", image)[1]
+    with atomic_path(path) as temporary:
+        encoded.tofile(temporary)
+
+
+def write_cloud(path: str | Path, points: np.ndarray, colors: np.ndarray | None = None) -> None:
+    """Points as binary little-endian PLY.
+
+    Args:
+        path: File to write.
+        points: ``(N, 3)`` metres.
+        colors: ``(N, 3)`` uint8 RGB, or None.
+
+    Raises:
+        DataError: Other shapes or types.
+    """
+    from plyfile import PlyData, PlyElement
+
+    points = np.asarray(points)
+    if points.ndim != 2 or points.shape[1] != 3:
+        raise DataError(f"can't write {path}: points have shape {points.shape}; expected (N, 3).")
+    names = [("x", "<f4"), ("y", "<f4"), ("z", "<f4")]
+    if colors is not None:
+        colors = np.asarray(colors)
+        if colors.shape != points.shape or colors.dtype != np.uint8:
+            raise DataError(f"can't write {path}: colors are {colors.dtype} {colors.shape}; expected uint8 {points.shape}.")
+        names += [("red", "u1"), ("green", "u1"), ("blue", "u1")]
+    vertices = np.empty(len(points), dtype=names)
+    for axis, (name, _) in enumerate(names):
+        vertices[name] = points[:, axis] if axis < 3 or colors is None else colors[:, axis - 3]
+    with atomic_path(path) as temporary:
+        PlyData([PlyElement.describe(vertices, "vertex")], text=False, byte_order="<").write(str(temporary))
+
+
+def write_json(path: str | Path, obj: Any) -> None:
+    """Any nest of dicts, lists, numbers, numpy values and paths as JSON; NaN and infinity become null, as JSON has neither."""
+    text = json.dumps(_plain(obj), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, Path):
+        return str(value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value
