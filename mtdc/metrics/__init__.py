@@ -1,1 +1,55 @@
-"""Metrics: pure functions in float64, and one metric class a protocol."""
+"""Metrics: pure functions in float64 (``functional``), and one class a protocol that collects frames for mmengine.
+
+The base class is here and not in ``contracts.py`` because it stands on mmengine's evaluator, which no other part needs.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from mmengine.evaluator import BaseMetric
+
+from ..errors import ConfigError
+from ..registry import METRICS
+from ..structures import Field
+
+
+@METRICS.contract
+class DepthMetric(BaseMetric):  # type: ignore[misc]  # mmengine has no types
+    """One protocol of measuring: which fields it compares, how, and what the numbers mean.
+
+    Promises: ``process`` appends exactly one entry a sample, in order (mmengine drops the samples that fill up the last batch
+    only then); a frame without ground truth does not enter the mean and is counted; values are in the units that
+    ``protocol()["units"]`` names.
+
+    Args:
+        collect_device: Where processes gather their results; "gpu" writes no files and works on CPU too.
+        prefix: Put before each name with a slash; None: the bare names.
+    """
+
+    #: Fields whose ground truth it needs, so that the data set loads them.
+    targets: ClassVar[tuple[Field, ...]]
+    #: Values of each frame by sample id, filled by ``compute_metrics``, in the same units as the mean.
+    per_frame: dict[str, dict[str, float]]
+
+    def __init__(self, collect_device: str = "gpu", prefix: str | None = None) -> None:
+        # mmengine warns about each metric without a prefix; here that is a choice.
+        super().__init__(collect_device=collect_device, prefix=prefix or "none")
+        self.prefix = prefix
+        self.per_frame = {}
+
+    def protocol(self) -> dict[str, Any]:
+        """How it measures, in plain words and numbers, for the result's file."""
+        raise NotImplementedError
+
+    def require(self, sample: dict[str, Any], keys: tuple[str, ...]) -> None:
+        """Check that a sample has what is compared.
+
+        Raises:
+            ConfigError: A key is missing; the text names it and those that are there.
+        """
+        for key in keys:
+            if key not in sample:
+                task = " (has the model a task for it?)" if key.startswith("pred_") else ""
+                there = ", ".join(sorted(sample)) or "nothing"
+                raise ConfigError(f"{type(self).__name__} needs '{key}' in each sample{task}, found: {there}.")

@@ -1,0 +1,72 @@
+"""A measurement as a dict, as a file, and as a table for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..data.io import write_json
+
+#: Digits after the point by unit; anything else is shown with four significant digits.
+_DECIMALS = {"mm": 2, "1/km": 3, "m": 4, "ln": 5, "ratio": 5}
+
+
+def result_dict(values: Mapping[str, Any], protocol: Mapping[str, Any], per_frame: Mapping[str, Any]) -> dict[str, Any]:
+    """One measurement: the values at the top level, then ``protocol`` and ``per_frame``.
+
+    Args:
+        values: ``{"rmse": ..., "frames": ...}`` as a metric returns them.
+        protocol: How it was measured: the metric's ``protocol()`` with whatever else is known (crop, config, hashes, split).
+        per_frame: ``{sample id: {"rmse": ...}}``.
+
+    Numbers that are not finite stay here, and become null in the file: JSON has no word for them.
+    """
+    return {**values, "protocol": dict(protocol), "per_frame": dict(per_frame)}
+
+
+def format_table(result: Mapping[str, Any]) -> str:
+    """The values of a result with their units, aligned, and below them how they were measured."""
+    protocol = result.get("protocol", {})
+    units = protocol.get("units", {})
+    rows = [(name, _number(value, units.get(name)), _unit(units.get(name)))
+            for name, value in result.items() if name not in ("protocol", "per_frame")]  # fmt: skip
+    rules = [(name, _text(value)) for name, value in protocol.items() if name != "units" and value is not None]
+    first = max((len(name) for name, *_ in (*rows, *rules)), default=0)
+    second = max((len(number) for _, number, _ in rows), default=0)
+    lines = [f"{name:<{first}}  {number:>{second}}  {unit}".rstrip() for name, number, unit in rows]
+    if rules:
+        lines += ["", *(f"{name:<{first}}  {text}" for name, text in rules)]
+    return "\n".join(lines) + "\n"
+
+
+def save_result(path: str | Path, result: Mapping[str, Any]) -> None:
+    """Write a result as JSON, whole or not at all; values that are not finite become null.
+
+    Raises:
+        DataError: The file can't be written.
+    """
+    write_json(path, result)
+
+
+def _number(value: Any, unit: str | None) -> str:
+    if isinstance(value, (int, str)):
+        return str(value)
+    if value is None or not math.isfinite(value):
+        return "undefined"
+    return f"{value:.{_DECIMALS[unit]}f}" if unit in _DECIMALS else f"{value:.4g}"
+
+
+def _unit(unit: str | None) -> str:
+    return "" if unit in (None, "ratio") else str(unit)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_text(item) for item in value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={_text(item)}" for key, item in value.items())
+    return f"{value:g}" if isinstance(value, float) else str(value)
