@@ -128,7 +128,7 @@ def read_image(path: str | Path, gray: bool = False) -> np.ndarray:
     """A PNG or JPEG photo, pixels as stored (an orientation tag is ignored: depth maps have none).
 
     Returns:
-        ``(H, W, 3)`` float32 RGB 0..255; with ``gray`` ``(H, W)`` float32, 0.299 R + 0.587 G + 0.114 B (ITU-R 601), not rounded.
+        ``(H, W, 3)`` float32 RGB 0..255; with ``gray`` ``(H, W)``, 0.299 R + 0.587 G + 0.114 B (ITU-R 601), not rounded.
 
     Raises:
         DataError: The file is missing or broken.
