@@ -1,0 +1,78 @@
+"""Stored files to maps in the unit of their row of the field table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import DataError
+from ..structures import SPARSE_DEPTH, Field
+from .io import GRAY_WEIGHTS, read_depth, read_image, read_labels, read_raw_png
+
+#: Suffixes that a field's file may have, the first one preferred where a folder holds several.
+MAP_SUFFIXES = (".png", ".npy")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+def gray_of(color: np.ndarray) -> np.ndarray:
+    """Gray values (ITU-R 601) of a photo: ``(H, W, 3)`` RGB -> ``(H, W)``, same range."""
+    return np.asarray(color @ np.asarray(GRAY_WEIGHTS, dtype=color.dtype))
+
+
+def read_map(path: Path, row: Field) -> np.ndarray:
+    """A file as the map that its row describes: ``(H, W)`` or ``(H, W, C)``, float32, labels int64.
+
+    - ``image``: PNG or JPEG, 0..255.
+    - ``labels``: gray PNG of class indices.
+    - ``depth``: 16-bit PNG times ``scale_to_unit``, or ``.npy`` in metres.
+    - ``normals``: PNG with v = round(max * (n + 1) / 2), all channels 0 = unknown; or ``.npy`` of unit vectors.
+    - ``map``: 8- or 16-bit PNG times ``scale_to_unit``, where a stored value equal to ``unknown`` stays so; or
+      ``.npy`` in the field's unit.
+
+    Raises:
+        DataError: The file is missing, broken, or has other channels than the row.
+    """
+    if row.kind == "image":
+        return read_image(path, gray=row.channels == 1)
+    if row.kind == "labels":
+        return read_labels(path)
+    if row.kind == "depth" and (path.suffix.lower() == ".npy" or row.scale_to_unit == SPARSE_DEPTH.scale_to_unit):
+        return read_depth(path)
+    if path.suffix.lower() == ".npy":
+        return _read_array(path, row)
+    stored = read_raw_png(path, row.channels, kind=row.name)
+    if row.kind == "normals":
+        return _decode_normals(stored)
+    if row.kind == "depth" and stored.dtype != np.uint16:
+        raise DataError(f"{row.name} {path} is 8-bit; expected a 16-bit PNG of depth times {1 / row.scale_to_unit:g}.")
+    values = stored.astype(np.float32) * np.float32(row.scale_to_unit)
+    empty = stored == row.unknown
+    if empty.ndim == 3:
+        empty = empty.all(axis=2)
+    values[empty] = row.unknown
+    return values
+
+
+def _decode_normals(stored: np.ndarray) -> np.ndarray:
+    vectors = stored.astype(np.float32) * np.float32(2 / np.iinfo(stored.dtype).max) - 1
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=2, keepdims=True), 1e-6)
+    vectors[(stored == 0).all(axis=2)] = 0
+    return vectors
+
+
+def _read_array(path: Path, row: Field) -> np.ndarray:
+    try:
+        values = np.load(path, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise DataError(f"{row.name} {path} does not exist.") from error
+    except (ValueError, OSError, EOFError) as error:
+        raise DataError(f"{row.name} {path} can't be read as a plain .npy array ({error}).") from error
+    found = getattr(values, "shape", type(values).__name__)
+    if not isinstance(values, np.ndarray) or values.ndim not in (2, 3) or (values.shape[2:] or (1,)) != (row.channels,):
+        expected = "(H, W)" if row.channels == 1 else f"(H, W, {row.channels})"
+        raise DataError(f"{row.name} {path} holds {found}; expected {expected}.")
+    values = values[..., 0] if values.ndim == 3 and row.channels == 1 else values
+    if not np.isfinite(values).all():
+        raise DataError(f"{row.name} {path} holds NaN or infinite values; write {row.unknown:g} where a value is unknown.")
+    return values.astype(np.float32)
