@@ -123,9 +123,7 @@ class Sharing(nn.Module, ABC):
         """Names of the trunks it wants: the tasks' names, or one for all."""
 
     @abstractmethod
-    def forward(
-        self, n: int, streams: dict[str, Tensor], shared: Tensor | None
-    ) -> tuple[dict[str, Tensor], Tensor | None]:
+    def forward(self, n: int, streams: dict[str, Tensor], shared: Tensor | None) -> tuple[dict[str, Tensor], Tensor | None]:
         """After stage n: the streams as the next stage reads them, and the shared stream (None where there is none)."""
 
     @abstractmethod

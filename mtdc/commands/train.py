@@ -1,0 +1,60 @@
+"""Train a config.
+
+    mtdc train aux_image_kitti --data-root data/kitti
+
+Writes checkpoints, the log, the config as it ran and, where the config evaluates, result.json into the work folder. An
+interrupted run goes on with --resume.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..errors import ConfigError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    from mmengine.config import DictAction
+
+    parser.add_argument("config", metavar="CONFIG", help="config file, or the name of a shipped config")
+    parser.add_argument("--work-dir", type=Path, metavar="DIR", help="where the run writes; default work_dirs/CONFIG")
+    parser.add_argument("--data-root", metavar="DIR", help="folder of the data set; default: the config's data_root")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the work folder")
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE", help="change the config, as in model.width=8")
+    add_launcher(parser)
+
+
+def add_launcher(parser: argparse.ArgumentParser) -> None:
+    """Declare how processes are started, which train and test share."""
+    parser.add_argument("--launcher", choices=("none", "pytorch", "slurm"), default="none", help="how several processes were started")
+
+
+def work_folder(config: str, given: Path | None) -> Path:
+    """The work folder of a config: the given one, or work_dirs/ and the config's name."""
+    return given if given is not None else Path("work_dirs") / Path(config).stem
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train."""
+    from ..engine.config import load_config, set_data_root
+    from ..engine.distributed import processes
+    from ..engine.runs import train
+
+    cfg = load_config(args.config, args.cfg_options)
+    if args.data_root:
+        set_data_root(cfg, args.data_root)
+    folder = work_folder(args.config, args.work_dir)
+    used = (folder / "last_checkpoint").exists()
+    if used and not args.resume:
+        raise ConfigError(f"{folder} holds an earlier run. Go on with it (--resume), or name another folder (--work-dir).")
+    if args.resume and not used:
+        raise ConfigError(f"{folder} holds no checkpoint to go on from: it has no file 'last_checkpoint'.")
+    with processes(args.launcher):
+        result = train(cfg, folder, args.launcher, args.resume)
+    if result is not None:
+        from .test import report
+
+        report(result, folder / "result.json")
+    return 0

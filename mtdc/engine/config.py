@@ -1,0 +1,109 @@
+"""Configs: found by file or by name, changed from the command line, and checked before anything starts."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.resources
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from ..errors import ConfigError, did_you_mean
+
+DATALOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
+
+
+def config_folder() -> Path:
+    """The shipped configs: inside an installed package, or beside it in a checkout."""
+    installed = Path(str(importlib.resources.files("mtdc"))) / "configs"
+    return installed if installed.is_dir() else installed.parents[1] / "configs"
+
+
+def shipped_configs() -> list[str]:
+    """Names of the shipped configs, as ``load_config`` takes them."""
+    root = config_folder()
+    files = (path.relative_to(root) for path in root.rglob("*.py"))
+    return sorted(path.with_suffix("").as_posix() for path in files if path.parts[0] != "_base_")
+
+
+def find_config(path_or_name: str | Path) -> Path:
+    """The file of a config given by its path or by the name of a shipped one.
+
+    Raises:
+        ConfigError: There is neither; the nearest name is said.
+    """
+    path = Path(path_or_name)
+    if path.is_file():
+        return path
+    name = path.with_suffix("") if path.suffix == ".py" else path
+    shipped = config_folder() / f"{name}.py"
+    if not path.is_absolute() and shipped.is_file():
+        return shipped
+    wanted = str(name).removeprefix("configs/")
+    raise ConfigError(f"{path_or_name}: no such config file, nor a shipped config.{did_you_mean(wanted, shipped_configs())}")
+
+
+def load_config(path_or_name: str | Path, options: Mapping[str, Any] | None = None) -> Config:
+    """Read a config. Its folder joins the import path, so that ``type='sky.SkyTask'`` finds ``sky.py`` beside it.
+
+    Args:
+        path_or_name: A file, or the name of a shipped config ("aux_image_kitti").
+        options: ``{"dotted.key": value}`` put over the config's own.
+
+    Raises:
+        ConfigError: The file is missing or isn't a config, or an option's key isn't in the config.
+    """
+    path = find_config(path_or_name)
+    try:
+        cfg = Config.fromfile(path, lazy_import=False)
+    except Exception as error:  # a config is Python: whatever its author's code raises is the author's to mend
+        raise ConfigError(f"{path}: {type(error).__name__}: {' '.join(str(error).split()) or 'the file is no config'}") from error
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
+    for key in options or {}:
+        _check_option(cfg, key)
+    cfg.merge_from_dict(dict(options or {}), allow_list_keys=True)
+    return cfg
+
+
+def _check_option(cfg: Any, key: str) -> None:
+    """A misspelt option must not be added in silence; a key that a part's constructor takes may be new."""
+    at = cfg
+    parts = key.split(".")
+    for depth, part in enumerate(parts):
+        if isinstance(at, (list, tuple)) and part.isdigit() and int(part) < len(at):
+            at = at[int(part)]
+            continue
+        if not isinstance(at, Mapping):
+            raise ConfigError(f"--cfg-options {key}: '{'.'.join(parts[:depth])}' is a value and has no keys.")
+        if part not in at:
+            if depth == len(parts) - 1 and "type" in at:
+                return  # the part's own constructor says whether it knows the key
+            known = [name for name in at if not name.startswith("_")]
+            raise ConfigError(f"--cfg-options {key}: the config has no '{'.'.join(parts[: depth + 1])}'.{did_you_mean(part, known)}")
+        at = at[part]
+
+
+def datasets(cfg: Config) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The config's data sets, with their paths."""
+    for name in DATALOADERS:
+        loader = cfg.get(name)
+        if loader is not None:
+            yield f"{name}.dataset", loader["dataset"]
+
+
+def set_data_root(cfg: Config, data_root: str) -> None:
+    """Point every data set of the config at a folder."""
+    for _, dataset in datasets(cfg):
+        dataset["data_root"] = data_root
+
+
+def config_hash(cfg: Config) -> str:
+    """sha256 of what the config says, whatever its formatting; file names and folders of a run don't count."""
+    content = {key: value for key, value in cfg.to_dict().items() if key not in ("work_dir", "resume", "load_from", "launcher")}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,0 +1,53 @@
+"""What a model costs before and after it is stripped for test time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..contracts import Network
+from ..errors import ConfigError
+from ..model import build_model
+from .checkpoint import load_weights, save_weights
+from .config import load_config
+
+
+def count_parameters(network: Network) -> int:
+    """Trainable numbers, batch norm's included."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def count_macs(network: Network, size: tuple[int, int]) -> int:
+    """Multiply-accumulates of convolutions and matrix products for one frame of that size."""
+    height, width = size
+    shapes = {"sparse_depth": (1, 1, height, width), "image": (1, 3, height, width), "intrinsics": (1, 3, 3)}
+    inputs = {key: torch.ones(shapes[key]) for key in network.needs}
+    training = network.training
+    network.eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(inputs)
+    network.train(training)
+    return counter.get_total_flops() // 2
+
+
+def strip_report(config: str, checkpoint: Path | None, keep: tuple[str, ...], out: Path | None, size: tuple[int, int]) -> str:
+    """Strip a config's model, with its weights if given, and tell parameters and MACs before and after.
+
+    Raises:
+        ConfigError: A file to write is named, and no checkpoint to strip.
+    """
+    if out is not None and checkpoint is None:
+        raise ConfigError("--out needs a CHECKPOINT to strip: without weights there is nothing to write.")
+    model = build_model(load_config(config).model)
+    meta = load_weights(model, checkpoint) if checkpoint is not None else {}
+    rows = [("whole", count_parameters(model.network), count_macs(model.network, size))]
+    model.strip(keep)
+    rows.append(("stripped", count_parameters(model.network), count_macs(model.network, size)))
+    lines = [f"{'':10}{'parameters':>14}{f'MACs at {size[0]}x{size[1]}':>22}"]
+    lines += [f"{name:10}{parameters:>14,}{macs:>22,}" for name, parameters, macs in rows]
+    if out is not None:
+        save_weights(model, out, {key: meta[key] for key in ("epoch", "iter", "seed") if key in meta})
+        lines.append(f"written to {out}")
+    return "\n".join(lines)

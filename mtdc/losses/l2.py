@@ -1,0 +1,32 @@
+"""Mean squared error over known pixels (Lu et al., CVPR 2020, Eqs. 13 and 14).
+
+    l = 1/N * || Psi * (pred - target) ||_2^2          Psi: where the target is known, N: how many pixels that is
+
+Shapes      (B, C, H, W), (B, C, H, W), bool (B, 1, H, W) -> scalar.
+Test time   dropped.
+Differs     the paper doesn't say whether N counts a frame's or the batch's pixels: the batch's here.
+Cost        none.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ..contracts import Loss
+from ..registry import LOSSES
+from .reduction import mean_over_valid
+
+
+def l2(pred: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """Mean of (pred - target)^2 over valid pixels."""
+    return mean_over_valid((pred.float() - target).square(), valid)
+
+
+@LOSSES.register_module()
+class L2(Loss):
+    """Mean squared error over known pixels."""
+
+    unit = "u^2"
+
+    def forward(self, pred: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+        return l2(pred, target, valid)

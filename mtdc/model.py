@@ -1,0 +1,154 @@
+"""The model that the engine trains: a network, its losses and their weighting."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from mmengine.model import BaseModel
+from mmengine.registry import MODELS
+from torch import Tensor
+
+from .contracts import Batch, Network, Weighting
+from .data.preprocessor import BatchPreprocessor, unpad
+from .errors import ConfigError, did_you_mean
+from .registry import NETWORKS, WEIGHTING, build, config_path
+from .structures import INPUT_FIELDS, DepthSample, Field
+
+
+@MODELS.register_module()
+class MultiTaskModel(BaseModel):  # type: ignore[misc]
+    """A network with losses and weighting (Lu et al., CVPR 2020, Eqs. 6 and 15).
+
+    Args:
+        network: Config of the network.
+        width: One number that scales it; parts take multiples of it.
+        weighting: Config of how the tasks' losses become one; None where nothing is trained.
+    """
+
+    def __init__(self, network: Any, width: int = 16, weighting: Any = None) -> None:
+        super().__init__(data_preprocessor=BatchPreprocessor())
+        self.network: Network = build(NETWORKS, network, "network", width=width)
+        self.weighting: Weighting | None = None
+        if weighting is not None:
+            self.weighting = build(WEIGHTING, weighting, "weighting", tasks=tuple(self.network.tasks))
+        #: Tasks left by strip(), or None for a whole model; written into checkpoints.
+        self.keep: tuple[str, ...] | None = None
+        self._shared: tuple[Tensor, ...] = ()
+
+    @property
+    def input_fields(self) -> tuple[Field, ...]:
+        """What a data set must load for the network."""
+        return tuple(INPUT_FIELDS[key] for key in self.network.needs)
+
+    @property
+    def target_fields(self) -> tuple[Field, ...]:
+        """What a data set must load for the losses."""
+        return tuple(self.network.fields.values())
+
+    def forward(self, inputs: Batch, data_samples: list[DepthSample] | None = None, mode: str = "tensor") -> Any:
+        """Run the network.
+
+        Args:
+            inputs: ``{key: (B, C, H, W)}``; sparse depth in metres.
+            data_samples: One a frame, with its targets.
+            mode: ``tensor``: ``{field: (B, C, H, W)}``; ``loss``: ``{task: {term: scalar}}``; ``predict``: the samples with
+                ``pred_*`` of their own size.
+        """
+        if mode == "tensor":
+            return self.network(inputs)
+        if data_samples is None:
+            raise ValueError(f"mode '{mode}' needs data_samples")
+        if mode == "loss":
+            return self._losses(inputs, data_samples)
+        if mode == "predict":
+            return self._predict(inputs, data_samples)
+        raise ValueError(f"mode must be 'tensor', 'loss' or 'predict', not '{mode}'")
+
+    def _losses(self, inputs: Batch, data_samples: list[DepthSample]) -> dict[str, dict[str, Tensor]]:
+        outputs, self._shared = self.network.outputs(inputs)
+        targets = {key: torch.stack([sample.get(key) for sample in data_samples]) for key in self._target_keys(data_samples)}
+        batch = {**inputs, **targets}
+        losses = {name: task.loss(outputs[name].raw, outputs[name].fields, batch) for name, task in self.network.tasks.items()}
+        penalty = self.network.penalty()
+        return {**losses, "penalty": penalty} if penalty else losses
+
+    @staticmethod
+    def _target_keys(data_samples: list[DepthSample]) -> list[str]:
+        return [key for key in data_samples[0].keys() if key.startswith("gt_")]
+
+    def _predict(self, inputs: Batch, data_samples: list[DepthSample]) -> list[DepthSample]:
+        for name, values in self.network(inputs).items():
+            for sample, value in zip(data_samples, values, strict=True):
+                sample.set_field(unpad(value, sample), f"pred_{name}")
+        return data_samples
+
+    def parse_losses(self, losses: Mapping[str, Mapping[str, Tensor]]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The total to step on, and what is logged: ``loss``, ``<task>/<term>``, ``<task>/weight``.
+
+        mmengine's own adds up every key that contains the letters "loss"; here a term is trained because its task says so.
+        Both the plain and the distributed path call this, so that weighting has one seam.
+        """
+        shared, self._shared = self._shared, ()
+        if self.weighting is None:
+            raise ConfigError("model.weighting is None: this config can be evaluated, not trained.")
+        sums = {task: torch.stack(list(terms.values())).sum() for task, terms in losses.items() if task != "penalty" and terms}
+        if not sums:
+            raise ConfigError("no task has a loss: nothing can be trained.")
+        total, weights = self.weighting(sums, lambda: gramian(sums, shared))
+        for value in losses.get("penalty", {}).values():
+            total = total + value
+        logged = {f"{task}/{term}": value.detach() for task, terms in losses.items() for term, value in terms.items()}
+        logged |= {f"{task}/weight": value.detach() for task, value in weights.items()}
+        return total, OrderedDict(loss=total.detach(), **logged)
+
+    def strip(self, keep: tuple[str, ...] = ("depth",)) -> MultiTaskModel:
+        """Keep what these tasks need at test time, in place: their outputs stay bit-equal. Losses and weighting go."""
+        self.network.strip(tuple(keep))
+        for task in self.network.tasks.values():
+            task.losses.clear()
+        self.weighting = None
+        self.keep = tuple(keep)
+        return self
+
+
+def gramian(losses: Mapping[str, Tensor], features: tuple[Tensor, ...]) -> Tensor:
+    """Inner products of the tasks' gradients with respect to shared features: ``(T, T)`` float64, in the order of ``losses``.
+
+    Raises:
+        ConfigError: The network shares no features.
+    """
+    if not features:
+        raise ConfigError("this weighting compares gradients at shared features, and the network has none.")
+    rows = []
+    for loss in losses.values():
+        gradients = torch.autograd.grad(loss, features, retain_graph=True, allow_unused=True)
+        rows.append(
+            torch.cat(
+                [torch.zeros_like(f).flatten() if g is None else g.flatten() for f, g in zip(features, gradients, strict=True)]
+            )
+        )
+    matrix = torch.stack(rows).double()
+    return matrix @ matrix.T
+
+
+def build_model(cfg: Mapping[str, Any]) -> MultiTaskModel:
+    """The model that a config's ``model`` dict describes.
+
+    Raises:
+        ConfigError: An unknown type or key anywhere inside; the text names its path in the config and the nearest right word.
+    """
+    arguments = dict(cfg)
+    kind = arguments.pop("type", "MultiTaskModel")
+    if kind != "MultiTaskModel":
+        raise ConfigError(f"model.type='{kind}' is not a known model.{did_you_mean(kind, ['MultiTaskModel'])}")
+    known = {"network", "width", "weighting"}
+    for key in arguments:
+        if key not in known:
+            raise ConfigError(f"model (MultiTaskModel): unexpected key '{key}'.{did_you_mean(key, known)}")
+    if "network" not in arguments:
+        raise ConfigError("model (MultiTaskModel): missing key 'network'.")
+    with config_path("model"):
+        return MultiTaskModel(**arguments)

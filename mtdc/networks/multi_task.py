@@ -1,0 +1,161 @@
+"""The composition: representation, encoder, one trunk a task, sharing, heads, refinement (Lu et al., CVPR 2020, Eq. 5 and Fig. 3).
+
+    streams[t], shared = f_0 ... stage by stage, coarse to fine          (x~, r~) = G(x)
+
+Shapes      {input: (B, C, H, W)} -> {field: (B, C, H, W)}, any size: padded to the network's stride inside, and cut back.
+Test time   what Sharing.reads(depth) names; strip() drops the rest.
+Differs     see the parts; skip connections are an option of the trunk.
+Cost        the parts'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch.nn.functional as functional
+from torch import Tensor, nn
+
+from ..contracts import Batch, Network, Sharing, Task, TaskOutput, Trunk
+from ..errors import ConfigError, did_you_mean
+from ..registry import ENCODERS, INPUTS, NETWORKS, REFINEMENT, SHARING, TASKS, TRUNKS, build, config_path
+
+
+@NETWORKS.register_module()
+class MultiTaskNetwork(Network):
+    """Encoder, trunks, sharing and heads, each from its config.
+
+    Args:
+        width: One number that scales the whole network (given by the model).
+        representation, encoder, trunk, sharing: Configs of the parts; every trunk is built from the one trunk config.
+        tasks: ``{name: task config}``; a task that is None is left out. A task's name is its field's name.
+        refinement: Config of what follows the depth head, or None.
+
+    Raises:
+        ConfigError: No task is left, or a task's name is not its field's.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        representation: Any,
+        encoder: Any,
+        trunk: Any,
+        sharing: Any,
+        tasks: Mapping[str, Any],
+        refinement: Any = None,
+    ) -> None:
+        super().__init__()
+        names = tuple(name for name, cfg in tasks.items() if cfg is not None)
+        if not names:
+            raise ConfigError("the network has no task: every entry of tasks is None.")
+        self.representation = build(INPUTS, representation, "representation")
+        self.needs = self.representation.needs
+        self.encoder = build(
+            ENCODERS, encoder, "encoder",
+            in_channels=self.representation.channels, layout=self.representation.layout, width=width,
+        )  # fmt: skip
+        channels = self.encoder.channels
+        self.stride = max(channels)
+        first: Trunk = build(TRUNKS, trunk, "trunk", channels=channels, width=width)
+        self.stages = len(first.strides)
+        self.sharing: Sharing = build(SHARING, sharing, "sharing", tasks=names, strides=first.strides, widths=first.widths)
+        #: The first trunk serves the first task; the others are built from the same config.
+        self.trunks = nn.ModuleDict()
+        for name in self.sharing.trunks():
+            self.trunks[name] = first if not self.trunks else build(TRUNKS, trunk, "trunk", channels=channels, width=width)
+        self.last_stage = dict.fromkeys(self.trunks, self.stages - 1)
+        self.tasks = self._build_tasks(tasks, names, first.strides[-1], width)  # type: ignore[assignment]
+        self.refinement = None
+        if refinement is not None:
+            if "depth" not in self.tasks:
+                raise ConfigError("refinement needs the task 'depth', which the network hasn't.")
+            guidance = {first.strides[-1]: self.sharing.head_channels("depth"), 1: self.tasks["depth"].head.hidden_channels}
+            self.refinement = build(REFINEMENT, refinement, "refinement", channels=guidance)
+
+    def _build_tasks(self, tasks: Mapping[str, Any], names: tuple[str, ...], stride: int, width: int) -> nn.ModuleDict:
+        built = nn.ModuleDict()
+        with config_path("tasks") as where:
+            for name in names:
+                task: Task = build(
+                    TASKS, tasks[name], name, in_channels=self.sharing.head_channels(name), stride=stride, width=width
+                )
+                if task.field.name != name:
+                    raise ConfigError(f"{where}.{name}: the task predicts '{task.field.name}' and must have that name.")
+                built[name] = task
+        return built
+
+    def outputs(self, inputs: Batch) -> tuple[dict[str, TaskOutput], tuple[Tensor, ...]]:
+        padded = pad_to_stride(inputs, self.stride)
+        height, width = inputs["sparse_depth"].shape[-2:]
+        x, _, base = self.representation(padded)
+        features = self.encoder(x)  # {stride: (B, C, H/stride, W/stride)}
+        streams: dict[str, Tensor] = {}
+        shared: Tensor | None = None
+        for n in range(self.stages):
+            for name, trunk in self.trunks.items():
+                if n <= self.last_stage[name]:
+                    streams[name] = trunk.stage(n, streams.get(name), features)
+            streams, shared = self.sharing(n, streams, shared)
+        joined = self.sharing.join(streams, shared)
+        outputs = {}
+        for name, task in self.tasks.items():
+            raw, hidden = task(joined[name])
+            raw = raw.float()  # units are decoded in full precision, also under autocast
+            fields = task.decode(raw, base)
+            if name == "depth" and self.refinement is not None:
+                guidance = {self.stride_of(joined[name], raw): joined[name], 1: hidden}
+                fields["depth"] = task.limit(self.refinement(fields["depth"], guidance, padded))
+            outputs[name] = TaskOutput(
+                raw[..., :height, :width], {key: value[..., :height, :width] for key, value in fields.items()}
+            )
+        return outputs, tuple(features.values())
+
+    @staticmethod
+    def stride_of(stream: Tensor, raw: Tensor) -> int:
+        """The stride of a stream beside an output of full size."""
+        return raw.shape[-1] // stream.shape[-1]
+
+    def penalty(self) -> dict[str, Tensor]:
+        """The sharing's terms."""
+        return self.sharing.penalty()
+
+    def strip(self, keep: tuple[str, ...]) -> None:
+        """Drop the trunks, stages, heads and sharing parameters that no kept task reads.
+
+        Raises:
+            ConfigError: A task to keep is not there.
+        """
+        for name in keep:
+            if name not in self.tasks:
+                raise ConfigError(
+                    f"can't keep task '{name}': the network has none of that name.{did_you_mean(name, self.tasks)}"
+                )
+        read: dict[str, int] = {}
+        for name in keep:
+            for trunk, last in self.sharing.reads(name).items():
+                read[trunk] = max(last, read.get(trunk, -1))
+        for name in list(self.trunks):
+            if name not in read:
+                del self.trunks[name], self.last_stage[name]
+            else:
+                self.trunks[name].truncate(read[name])
+                self.last_stage[name] = read[name]
+        self.sharing.strip(keep)
+        for name in [name for name in self.tasks if name not in keep]:
+            del self.tasks[name]  # type: ignore[attr-defined]
+        if "depth" not in keep:
+            self.refinement = None
+
+
+def pad_to_stride(inputs: Batch, stride: int) -> Batch:
+    """Maps padded at right and bottom to a multiple of the stride: depth with "not measured", the photo by its border."""
+    height, width = inputs["sparse_depth"].shape[-2:]
+    bottom, right = -height % stride, -width % stride
+    if not (bottom or right):
+        return inputs
+    padded = dict(inputs)
+    for key, value in inputs.items():
+        if value.shape[-2:] == (height, width):
+            padded[key] = functional.pad(value, (0, right, 0, bottom), mode="replicate" if key == "image" else "constant")
+    return padded

@@ -1,0 +1,66 @@
+"""Convolutional spatial propagation (CSPN; Cheng, Wang, Yang, ECCV 2018, Eqs. 1 to 3).
+
+    k'_j    = k_j / sum_j |k_j|                                              8 neighbours, affinities k from the guidance
+    H_{t+1} = (1 - sum_j k'_j) H_0 + sum_j k'_j H_t(neighbour j)
+    H_{t+1} <- (1 - m) H_{t+1} + m D_s                                       where depth was measured, with keep_measured
+
+Shapes      depth (B, 1, H, W) metres, guidance {1: (B, C, H, W)} -> (B, 1, H, W) metres.
+Test time   all of it.
+Differs     the centre weighs the first map H_0, as in the public reference, and the measured depth (not H_0) is put back.
+Cost        9 * 8 * C weights, and 8 shifted sums of full size a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor, nn
+
+from ..contracts import Batch, Refinement
+from ..registry import REFINEMENT
+
+#: Affinities are divided by at least this much, so that all-zero affinities leave the depth as it is.
+EPSILON = 1e-6
+
+
+def propagate(depth: Tensor, affinity: Tensor, steps: int, measured: Tensor | None = None) -> Tensor:
+    """Propagation with given affinities.
+
+    Shapes: depth ``(B, 1, H, W)``, affinity ``(B, 8, H, W)`` (not yet normalised; neighbours row by row, without the centre),
+    measured ``(B, 1, H, W)`` with 0 = not measured, or None -> ``(B, 1, H, W)``.
+    """
+    affinity = affinity / affinity.abs().sum(dim=1, keepdim=True).clamp(min=EPSILON)
+    first = (1 - affinity.sum(dim=1, keepdim=True)) * depth
+    height, width = depth.shape[-2:]
+    for _ in range(steps):
+        # Replicated borders: outside the map a pixel's neighbour is the border pixel itself.
+        padded = functional.pad(depth, (1, 1, 1, 1), mode="replicate")
+        shifts = [padded[..., i : i + height, j : j + width] for i in range(3) for j in range(3) if (i, j) != (1, 1)]
+        depth = first + (affinity * torch.cat(shifts, dim=1)).sum(dim=1, keepdim=True)
+        if measured is not None:
+            depth = torch.where(measured > 0, measured, depth)
+    return depth
+
+
+@REFINEMENT.register_module()
+class CSPN(Refinement):
+    """3x3 propagation with affinities predicted from the depth head's last hidden map.
+
+    Args:
+        channels: Channels of the guidance by stride (given by the network).
+        steps: Propagation steps.
+        keep_measured: Put the measured depth back after each step. It is trusted as it is, see-through points included.
+    """
+
+    def __init__(self, channels: Mapping[int, int], steps: int = 24, keep_measured: bool = False) -> None:
+        super().__init__()
+        self.steps = steps
+        self.keep_measured = keep_measured
+        self.affinity = nn.Conv2d(channels[1], 8, 3, padding=1)
+
+    def forward(self, depth: Tensor, guidance: Mapping[int, Tensor], inputs: Batch) -> Tensor:
+        affinity = self.affinity(guidance[1]).float()
+        measured = inputs["sparse_depth"] if self.keep_measured else None
+        return propagate(depth.float(), affinity, self.steps, measured)

@@ -1,0 +1,81 @@
+"""Every registered sharing keeps the contract; above all, its word about what a task reads."""
+
+import pytest
+import torch
+from mtdc.registry import SHARING, build
+from support import check_backward, check_bf16, check_copies, flatten, named
+
+STRIDES, WIDTHS = (8, 4, 2, 2), (6, 4, 3, 3)
+TASKS = (("depth",), ("depth", "image"), ("depth", "image", "normals"))
+
+
+def make(name, tasks):
+    return build(SHARING, {"type": name}, "sharing", tasks=tasks, strides=STRIDES, widths=WIDTHS)
+
+
+def stage_streams(trunks, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return [
+        {trunk: torch.rand(2, w, 32 // s, 48 // s, generator=generator) for trunk in trunks}
+        for s, w in zip(STRIDES, WIDTHS, strict=True)
+    ]
+
+
+def run(sharing, stages):
+    """Each stage's streams are given, so that what a task reads can be changed stage by stage."""
+    shared = None
+    for n, streams in enumerate(stages):
+        streams, shared = sharing(n, dict(streams), shared)
+    return sharing.join(streams, shared)
+
+
+@pytest.mark.parametrize("name", named(SHARING))
+@pytest.mark.parametrize("tasks", TASKS)
+def test_joined_streams_have_the_declared_channels(name, tasks):
+    sharing = make(name, tasks)
+    joined = run(sharing, stage_streams(sharing.trunks()))
+    assert set(joined) == set(tasks)
+    for task, stream in joined.items():
+        assert stream.shape == (2, sharing.head_channels(task), 32 // STRIDES[-1], 48 // STRIDES[-1])
+    assert all(torch.isfinite(value).all() for value in sharing.penalty().values())
+
+
+@pytest.mark.parametrize("name", named(SHARING))
+@pytest.mark.parametrize("tasks", TASKS)
+def test_is_a_module(name, tasks):
+    sharing = make(name, tasks)
+    stages = stage_streams(sharing.trunks())
+    check_backward(sharing, lambda: run(sharing, stages))
+    check_copies(sharing, make(name, tasks), lambda module: run(module, stages))
+    check_bf16(sharing, lambda: run(sharing, stages))
+
+
+@pytest.mark.parametrize("name", named(SHARING))
+@pytest.mark.parametrize("tasks", TASKS)
+def test_depth_does_not_depend_on_what_reads_leaves_out(name, tasks):
+    sharing = make(name, tasks).eval()
+    reads = sharing.reads("depth")
+    assert set(reads) <= set(sharing.trunks())
+    stages = stage_streams(sharing.trunks())
+    expected = run(sharing, stages)["depth"]
+    other = stage_streams(sharing.trunks(), seed=1)
+    changed = [
+        {trunk: stages[n][trunk] if n <= reads.get(trunk, -1) else other[n][trunk] for trunk in sharing.trunks()}
+        for n in range(len(STRIDES))
+    ]
+    assert torch.equal(run(sharing, changed)["depth"], expected)
+
+
+@pytest.mark.parametrize("name", named(SHARING))
+@pytest.mark.parametrize("tasks", TASKS)
+def test_stripped_sharing_gives_the_same_depth_and_has_no_dead_parameter(name, tasks):
+    sharing = make(name, tasks).eval()
+    stages = stage_streams(sharing.trunks())
+    expected = run(sharing, stages)["depth"]
+    reads = sharing.reads("depth")
+    sharing.strip(("depth",))
+    left = [{trunk: stream for trunk, stream in stage.items() if n <= reads.get(trunk, -1)} for n, stage in enumerate(stages)]
+    joined = run(sharing, left)
+    assert set(joined) == {"depth"}
+    assert torch.equal(joined["depth"], expected)
+    check_backward(sharing, lambda: flatten(run(sharing, left)))
