@@ -102,6 +102,11 @@ def test_error_points_are_enlarged_and_keep_their_own_colour():
     assert (colorize_error(prediction, truth, radius=0) != 0).any(axis=2).sum() == 2
 
 
+def test_pixels_with_truth_keep_their_colour_beside_a_larger_error():
+    truth, prediction = np.full((1, 3), 10.0), np.array([[10.0, 30.0, 10.0]])
+    np.testing.assert_array_equal(colorize_error(prediction, truth)[0], error_colors()[[0, 9, 0]])
+
+
 def test_errors_of_other_sizes_are_refused():
     with pytest.raises(DataError, match=r"\(4, 5\).*\(5, 4\)"):
         colorize_error(np.ones((4, 5)), np.ones((5, 4)))
