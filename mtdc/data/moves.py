@@ -1,6 +1,7 @@
 """Crops, flips and resizes of whole frames: maps, intrinsics and metainfo together.
 
-The metainfo says how the maps came from the stored frame: its window ``crop_xywh`` (its own pixels, from the top left) was resized by ``scale`` (x, y) and then, with ``flip``, mirrored left to right.
+The metainfo says how the maps came from the stored frame: its window ``crop_xywh`` (its own pixels, from the top left) was
+resized by ``scale`` (x, y) and then, with ``flip``, mirrored left to right.
 """
 
 from __future__ import annotations

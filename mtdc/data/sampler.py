@@ -13,7 +13,7 @@ class EpochSampler(DefaultSampler):  # type: ignore[misc]  # mmengine has no typ
     """mmengine's ``DefaultSampler`` that yields ``(index, epoch)``.
 
     The epoch travels with the index to whichever worker loads the frame, so random choices differ between epochs and are the
-    same for any number of workers, processes and after a resume. (A worker that lives for one epoch, or for all, knows no epoch.)
+    same for any number of workers, processes and after a resume. (A worker by itself knows no epoch.)
     """
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
