@@ -1,0 +1,44 @@
+"""Linear interpolation over the Delaunay triangulation of the measured pixels, nearest neighbour outside their hull.
+
+    depth(p) = sum_k b_k sparse(q_k)          q_1..q_3: the corners of p's triangle, b: p's barycentric coordinates, sum 1
+
+Shapes      (H, W) float32 metres, any size, 0 = not measured -> the same, every pixel answered.
+Test time   no weights. Measured pixels come back as they were. An empty map gives zeros.
+Differs     where there is no triangle (fewer than three points, or all on one line) every pixel takes its nearest point.
+Cost        no parameters; about 0.3 s for 352 x 1216 with 18,000 points on one CPU core, nearly all of it triangles.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.interpolate import LinearNDInterpolator
+from scipy.ndimage import distance_transform_edt
+from scipy.spatial import QhullError
+
+from ..contracts import Completion
+from ..registry import CLASSICAL
+
+
+@CLASSICAL.register_module()
+class Linear(Completion):
+    """A plane over each triangle of measured pixels; outside of all triangles the nearest measured pixel."""
+
+    keeps_measured = True
+
+    def __call__(self, sparse_depth: np.ndarray) -> np.ndarray:
+        """``(H, W)`` float32 metres, 0 = not measured -> ``(H, W)`` float32 metres."""
+        measured = np.isfinite(sparse_depth) & (sparse_depth > 0)
+        if not measured.any():
+            return np.zeros(sparse_depth.shape, dtype=np.float32)
+        rows, columns = distance_transform_edt(~measured, return_distances=False, return_indices=True)
+        depth: np.ndarray = sparse_depth[rows, columns].astype(np.float32)
+        try:
+            plane = LinearNDInterpolator(np.argwhere(measured), sparse_depth[measured].astype(np.float64))
+        except QhullError:
+            # Fewer than three points, or all on one line: there is no triangle.
+            return depth
+        empty = np.argwhere(~measured)
+        interpolated = plane(empty).astype(np.float32)
+        inside = np.isfinite(interpolated)
+        depth[tuple(empty[inside].T)] = interpolated[inside]
+        return depth
