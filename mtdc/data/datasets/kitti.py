@@ -149,8 +149,8 @@ class KittiDepthCompletion(DepthDataset):
             wanted = "sparse depth with ground truth" if require_target else "sparse depth"
             places = self.layout.looked_for(SPARSE_FOLDER)
             raise DataError(
-                f"{self.layout.root}: no frame with {wanted} of these cameras; looked in {places}. {self.left_out} ground-truth maps "
-                "have no sparse map. Is one of the two archives (velodyne, annotated) not unpacked?"
+                f"{self.layout.root}: no frame with {wanted} of these cameras; looked in {places}. {self.left_out} "
+                "ground-truth maps have no sparse map. Is one of the two archives (velodyne, annotated) not unpacked?"
             )
         for row in self.inputs:
             self._check_input(row)
