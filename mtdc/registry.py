@@ -136,7 +136,8 @@ def build(registry: ComponentRegistry, cfg: Any, key: str, **context: Any) -> An
         arguments = {name: value for name, value in cfg.items() if name != "type"}
         cls = registry.find(cfg["type"], where)
         where_type = f"{where} ({cfg['type']})"
-        parameters = inspect.signature(cls).parameters
+        # A class without a constructor of its own shows torch's (*args, **kwargs), which accepts nothing.
+        parameters = {n: p for n, p in inspect.signature(cls).parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
         own = {name: p for name, p in parameters.items() if name not in context}
         accepts = "(" + ", ".join(n if p.default is p.empty else f"{n}={p.default!r}" for n, p in own.items()) + ")"
         for name in arguments:

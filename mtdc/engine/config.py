@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.resources
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from mmengine.config import Config
 
 from ..errors import ConfigError, did_you_mean
 
+CONFIGS_VARIABLE = "MTDC_CONFIGS"
 DATALOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
 
@@ -58,6 +60,8 @@ def load_config(path_or_name: str | Path, options: Mapping[str, Any] | None = No
         ConfigError: The file is missing or isn't a config, or an option's key isn't in the config.
     """
     path = find_config(path_or_name)
+    # A config outside the checkout inherits a shipped one as '{{$MTDC_CONFIGS:configs}}/aux_image_kitti.py'.
+    os.environ[CONFIGS_VARIABLE] = config_folder().as_posix()
     try:
         cfg = Config.fromfile(path, lazy_import=False)
     except Exception as error:  # a config is Python: whatever its author's code raises is the author's to mend
@@ -73,7 +77,7 @@ def load_config(path_or_name: str | Path, options: Mapping[str, Any] | None = No
 
 def _check_option(cfg: Any, key: str) -> None:
     """A misspelt option must not be added in silence; a key that a part's constructor takes may be new."""
-    at = cfg
+    at = cfg._cfg_dict
     parts = key.split(".")
     for depth, part in enumerate(parts):
         if isinstance(at, (list, tuple)) and part.isdigit() and int(part) < len(at):

@@ -15,6 +15,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.runner import Runner
 
 from ..compatibility import mend_torchvision
+from ..data import sampler  # noqa: F401  (registers the sampler that configs name)
 from ..data.dataset import DepthDataset
 from ..errors import ConfigError, DataError
 from ..metrics import DepthMetric

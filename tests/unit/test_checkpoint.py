@@ -1,0 +1,104 @@
+"""Checkpoints: strict, safe, whole; stripped ones load with the same config."""
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+from mtdc import DataError
+from mtdc.engine.checkpoint import AtomicLocalBackend, PlainCheckpointHook, load_weights, read_checkpoint, save_weights
+from mtdc.model import build_model
+from support import small_network, sparse_map
+
+
+def model(width=2, **changes):
+    weighting = {"type": "FixedWeighting", "weights": {"depth": 1.0, "image": 1e-4}}
+    return build_model({"width": width, "network": small_network(**changes), "weighting": weighting}).eval()
+
+
+def test_stripped_checkpoint_loads_strictly_with_the_same_config(tmp_path):
+    whole = model()
+    inputs = {"sparse_depth": sparse_map(37, 53)}
+    expected = whole(inputs)["depth"]
+    save_weights(whole, tmp_path / "whole.pth", {"epoch": 3})
+    whole.strip()
+    save_weights(whole, tmp_path / "stripped.pth")
+    assert (tmp_path / "stripped.pth").stat().st_size < (tmp_path / "whole.pth").stat().st_size
+    for name in ("whole.pth", "stripped.pth"):
+        fresh = model()
+        load_weights(fresh, tmp_path / name)
+        assert torch.equal(fresh(inputs)["depth"], expected)
+    assert load_weights(model(), tmp_path / "whole.pth")["epoch"] == 3
+
+
+def test_another_architecture_is_named(tmp_path):
+    save_weights(model(), tmp_path / "a.pth")
+    with pytest.raises(DataError, match=r"a.pth: made with another config: .* is \(.*\) there, \(.*\) here. Is model.width"):
+        load_weights(model(width=3), tmp_path / "a.pth")
+    with pytest.raises(DataError, match="has besides network.sharing"):
+        load_weights(model(sharing={"type": "NoSharing"}), tmp_path / "a.pth")
+
+
+def test_files_that_are_no_checkpoint(tmp_path):
+    with pytest.raises(DataError, match="no such checkpoint"):
+        read_checkpoint(tmp_path / "none.pth")
+    save_weights(model(), tmp_path / "a.pth")
+    whole = (tmp_path / "a.pth").read_bytes()
+    for name, content in {"text": b"hello", "empty": b"", "cut": whole[: len(whole) // 2]}.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DataError, match="not a checkpoint"):
+            read_checkpoint(tmp_path / name)
+    torch.save([1, 2], tmp_path / "list.pth")
+    with pytest.raises(DataError, match="has no 'state_dict'"):
+        read_checkpoint(tmp_path / "list.pth")
+
+
+class Evil:
+    def __reduce__(self):
+        return (print, ("executed",))
+
+
+def test_nothing_in_a_checkpoint_is_executed(tmp_path, capsys):
+    torch.save({"state_dict": {}, "meta": Evil()}, tmp_path / "evil.pth")
+    capsys.readouterr()
+    with pytest.raises(DataError, match="not a checkpoint"):
+        read_checkpoint(tmp_path / "evil.pth")
+    assert "executed" not in capsys.readouterr().out
+
+
+class FakeRunner:
+    model = torch.nn.Linear(1, 1)
+
+
+def test_history_survives_as_plain_values(tmp_path):
+    history = HistoryBuffer(np.array([3.0, 2.0, 1.5]), np.array([1, 1, 2]), max_length=100)
+    checkpoint = {"meta": {"seed": np.int64(3)}, "state_dict": {}, "message_hub": {"log_scalars": {"train/loss": history}}}
+    hook = PlainCheckpointHook()
+    hook.before_save_checkpoint(FakeRunner(), checkpoint)
+    torch.save(checkpoint, tmp_path / "a.pth")
+    loaded = torch.load(tmp_path / "a.pth", weights_only=True)
+    assert loaded["meta"]["seed"] == 3
+    hook.after_load_checkpoint(FakeRunner(), loaded)
+    restored = loaded["message_hub"]["log_scalars"]["train/loss"]
+    assert restored.mean() == history.mean() == pytest.approx((3 + 2 + 1.5) / 4)
+    assert restored.max_length == 100
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    backend = AtomicLocalBackend()
+    backend.put(b"old", tmp_path / "a")
+
+    class Broken(bytes):
+        pass
+
+    import pathlib
+
+    def fail(self, data):
+        with self.open("wb") as file:
+            file.write(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(pathlib.Path, "write_bytes", fail)
+    with pytest.raises(OSError, match="disk full"):
+        backend.put(Broken(b"new"), tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
