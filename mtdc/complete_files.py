@@ -28,7 +28,7 @@ from .data.io import (
 from .errors import ConfigError, DataError
 from .infer import Completer
 from .visualization.cloud import cloud, evidence_mask
-from .visualization.colormap import colorize_depth
+from .visualization.colormap import colorize_depth, depth_range
 
 VELODYNE_SUFFIX = ".bin"
 SUFFIXES = (".png", ".npy", VELODYNE_SUFFIX)
@@ -232,13 +232,16 @@ def complete_files(
 
     Raises:
         ConfigError: The model needs images or intrinsics that were not given.
-        DataError: A scan or its image is missing or broken; what was written before stays.
+        DataError: The colour range is not ascending, or a scan or its photo is missing or broken; what was written before
+            stays.
     """
     photos = {} if images is None else _photos(scans, Path(images))
     if "image" in completer.needs and images is None:
         raise ConfigError("this model reads the photo too: give --images DIR with photos of the scans' names.")
     if "intrinsics" in completer.needs and camera.intrinsics is None:
         raise ConfigError("this model reads the camera matrix too: give --intrinsics FILE or --calib DIR.")
+    if color_range_m is not None:
+        depth_range(np.empty(0), *color_range_m)
     camera.check(scans)
     folders = OUTPUT_FOLDERS if camera.intrinsics is not None else OUTPUT_FOLDERS[:2]
     targets = tuple(scans.out / folder for folder in folders)

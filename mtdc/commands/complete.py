@@ -14,9 +14,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..complete_files import Camera, ScanList, complete_files
-from ..errors import ConfigError
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
@@ -35,17 +32,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check everything, then complete and write; the last line says what was written."""
+    # Imported here: `mtdc complete --help` needs no torch.
+    from ..complete_files import Camera, ScanList, complete_files
     from ..infer import load
 
-    if args.range is not None and not 0 < args.range[0] < args.range[1]:
-        raise ConfigError(f"--range must be 0 < NEAR < FAR in metres, not {args.range[0]:g} {args.range[1]:g}.")
     scans = ScanList(args.inputs, args.out)
     camera = Camera(args.intrinsics, args.calib, args.camera)
-    camera.check(scans)
     completer = load(args.model, args.checkpoint, args.device)
     results = complete_files(completer, scans, camera, args.images, args.range and tuple(args.range))
     if scans.ignored:
-        _say(f"Ignored {scans.ignored} files of other kinds or earlier results in the folders.")
+        _say(f"Ignored {scans.ignored} file{'s' * (scans.ignored > 1)} of other kinds or earlier results in the folders.")
     if camera.intrinsics is None:
         _say("No point clouds: the camera is not known (--intrinsics FILE or --calib DIR).")
     _say(f"Completed {results.count} scan{'s' * (results.count > 1)}: {', '.join(map(str, results.folders))}")

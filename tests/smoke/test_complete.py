@@ -239,7 +239,9 @@ def test_bad_input_is_one_line_and_leaves_no_result(tmp_path, config, calib, cap
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (("--range", 50, 5), "--range must be 0 < NEAR < FAR"),
+        (("--range", 50, 5), "colour range must be 0 < near < far in metres, not 50 to 5"),
+        (("--range", 5, "inf"), "not 5 to inf"),
+        (("--range", 0, 50), "not 0 to 50"),
         (("--intrinsics", "gone.txt"), "gone.txt"),
         (("--calib", "gone"), "gone"),
         (("--images", "gone"), "gone is no folder"),
@@ -251,6 +253,11 @@ def test_bad_options_are_said_before_any_work(tmp_path, config, capsys, more, sa
     scan = write(tmp_path / "scan.png", sparse())
     assert said in refused(capsys, scan, "--model", config, "--out", tmp_path / "out", *more)
     assert not (tmp_path / "out").exists()
+
+
+def test_output_folder_that_is_a_file(tmp_path, config, capsys):
+    scan = write(tmp_path / "scan.png", sparse())
+    assert "can't write to" in refused(capsys, scan, "--model", config, "--out", scan)
 
 
 def test_camera_that_the_calibration_has_not(tmp_path, config, calib, capsys):
