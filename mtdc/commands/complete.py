@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check everything, then complete and write; the last line says what was written."""
-    # Imported here: `mtdc complete --help` needs no torch.
+    # Imported here: the help text needs no engine.
     from ..complete_files import Camera, ScanList, complete_files
     from ..infer import load
 

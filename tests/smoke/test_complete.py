@@ -82,10 +82,10 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     return err
 
 
-def test_png_and_npy_of_one_scan_give_one_answer(tmp_path, config, capsys):
+def test_png_and_npy_of_one_scan_give_one_answer(tmp_path, capsys):
     stored = sparse()
     png, npy = write(tmp_path / "one.png", stored), write(tmp_path / "two.npy", stored)
-    assert complete(png, npy, "--model", config, "--out", tmp_path / "out") == 0
+    assert complete(png, npy, "--model", "classical/nearest_kitti", "--out", tmp_path / "out") == 0
     assert files(tmp_path / "out") == ["color/one.png", "color/two.png", "depth/one.png", "depth/two.png"]
     dense = cv2.imread(str(tmp_path / "out/depth/one.png"), cv2.IMREAD_UNCHANGED)
     assert dense.dtype == np.uint16 and dense.shape == stored.shape
