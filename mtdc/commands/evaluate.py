@@ -32,10 +32,11 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None:
         _check_writable(args.out)
     result = compare_folders(args.ground_truth, args.prediction)
-    sys.stdout.write(format_table(result))
+    report = format_table(result)
     if args.out is not None:
         save_result(args.out, result)
-        sys.stdout.write(f"\nwritten to {args.out}\n")
+        report += f"\nwritten to {args.out}\n"
+    sys.stdout.write(report)
     return 0
 
 
