@@ -5,9 +5,10 @@ import json
 import pytest
 import torch
 from mmengine.evaluator import Evaluator
+from support import named
+
 from mtdc.registry import METRICS, build
 from mtdc.structures import DepthSample
-from support import named
 
 
 def make(name):

@@ -1,10 +1,12 @@
 """KITTI's errors against what the benchmark's own program prints, and against numbers worked out by hand."""
 
+import itertools
 import json
 import math
 
 import numpy as np
 import pytest
+
 from mtdc.data.io import read_depth_png
 from mtdc.metrics.functional import interpolate_background, kitti_errors, mean_of_frames, to_benchmark_units
 
@@ -95,7 +97,7 @@ def fill_pixel_by_pixel(depth):
     height, width = depth.shape
     for row in filled:
         known = [column for column in range(width) if row[column] > 0]
-        for left, right in zip(known, known[1:], strict=False):
+        for left, right in itertools.pairwise(known):
             row[left + 1 : right] = min(row[left], row[right])
         if known:
             row[: known[0]] = row[known[0]]

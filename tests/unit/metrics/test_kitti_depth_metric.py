@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.evaluator import Evaluator
+
 from mtdc.errors import ConfigError, DataError
 from mtdc.metrics.kitti import KittiDepthMetric
 from mtdc.structures import DepthSample
@@ -102,9 +103,9 @@ def test_frames_of_the_same_name_all_count():
 def test_missing_prediction_and_wrong_size_are_named():
     incomplete = flat("a", 1, 1)
     del incomplete.pred_depth
-    with pytest.raises(ConfigError, match="needs 'pred_depth'.*found: gt_depth, sample_id"):
+    with pytest.raises(ConfigError, match=r"needs 'pred_depth'.*found: gt_depth, sample_id"):
         evaluate([incomplete])
-    with pytest.raises(DataError, match="frame_7: the depth prediction is 3x4.*truth 3x5"):
+    with pytest.raises(DataError, match=r"frame_7: the depth prediction is 3x4.*truth 3x5"):
         evaluate([sample("frame_7", np.ones((3, 4)), np.ones((3, 5)))])
 
 
