@@ -208,8 +208,10 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     with pytest.raises(RuntimeError, match="in the middle"):
         fail()
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
-    with io.atomic_path(path) as temporary:
-        temporary.write_text("new")
+    with path.open() as reader:
+        with io.atomic_path(path) as temporary:
+            temporary.write_text("new")
+        assert reader.read() == "old", "who has the old file open must not see it change"
     (tmp_path / "plain.txt").write_text("x")
     assert path.read_text() == "new" and path.stat().st_mode == (tmp_path / "plain.txt").stat().st_mode
     refused(lambda: io.write_json(tmp_path / "plain.txt" / "a.json", {}), "can't write")
