@@ -17,7 +17,7 @@ def mend_torchvision() -> None:
     is done where torchvision is healthy or absent.
     """
     try:
-        import torchvision  # noqa: F401
+        import torchvision
     except ModuleNotFoundError:
         return
     except RuntimeError as error:

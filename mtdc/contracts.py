@@ -93,7 +93,7 @@ class Encoder(nn.Module, ABC):
 class Trunk(nn.Module, ABC):
     """Encoder features to one stream, coarse to fine, stage by stage; no state between calls.
 
-    The constructor is given ``channels`` (the encoder's, by stride) and ``width``. Stages count from 0; the paper's n is one more.
+    The constructor is given ``channels`` (the encoder's, by stride) and ``width``. Stages count from 0, the paper's n from 1.
     """
 
     #: Stride and channels of each stage's output.
@@ -149,7 +149,7 @@ class Sharing(nn.Module, ABC):
 
 @LOSSES.contract
 class Loss(nn.Module, ABC):
-    """One term: ``(pred, target, valid) -> scalar``, the mean over valid pixels of the batch; 0 with a graph where none is valid.
+    """One term: ``(pred, target, valid) -> scalar``: mean over the batch's valid pixels, 0 with a graph where there is none.
 
     Args:
         weight: Factor of the term inside its task.

@@ -47,7 +47,7 @@ def back_project(depth: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
 
 
 def project(points: np.ndarray, projection: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pixel coordinates and depth of points: ``(N, 3)`` and a ``(3, 3)`` K or ``(3, 4)`` P -> ``(N, 2)`` (u, v), ``(N,)`` metres.
+    """Pixels and depth of points: ``(N, 3)`` and a ``(3, 3)`` K or ``(3, 4)`` P -> ``(N, 2)`` (u, v), ``(N,)`` metres.
 
     Points behind the camera come back with their depth <= 0 and coordinates that mean nothing.
     """

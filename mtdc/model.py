@@ -77,12 +77,15 @@ class MultiTaskModel(BaseModel):  # type: ignore[misc]
 
     @staticmethod
     def _target_keys(data_samples: list[DepthSample]) -> list[str]:
-        return [key for key in data_samples[0].keys() if key.startswith("gt_")]
+        return [key for key, _ in data_samples[0].items() if key.startswith("gt_")]
 
     def _predict(self, inputs: Batch, data_samples: list[DepthSample]) -> list[DepthSample]:
         for name, values in self.network(inputs).items():
             for sample, value in zip(data_samples, values, strict=True):
                 sample.set_field(unpad(value, sample), f"pred_{name}")
+        for sample in data_samples:
+            for key in self._target_keys([sample]):
+                sample.set_field(unpad(sample.get(key), sample), key)
         return data_samples
 
     def parse_losses(self, losses: Mapping[str, Mapping[str, Tensor]]) -> tuple[Tensor, dict[str, Tensor]]:

@@ -137,7 +137,9 @@ def build(registry: ComponentRegistry, cfg: Any, key: str, **context: Any) -> An
         cls = registry.find(cfg["type"], where)
         where_type = f"{where} ({cfg['type']})"
         # A class without a constructor of its own shows torch's (*args, **kwargs), which accepts nothing.
-        parameters = {n: p for n, p in inspect.signature(cls).parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+        parameters = {
+            n: p for n, p in inspect.signature(cls).parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        }
         own = {name: p for name, p in parameters.items() if name not in context}
         accepts = "(" + ", ".join(n if p.default is p.empty else f"{n}={p.default!r}" for n, p in own.items()) + ")"
         for name in arguments:

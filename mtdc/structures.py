@@ -95,8 +95,8 @@ SEMANTICS = Field("semantics", 1, "class index", 255, "labels", "semantics")
 class Frame:
     """One frame on its way through the transforms (numpy, before it becomes tensors).
 
-    ``maps`` holds ``(H, W)`` or ``(H, W, C)`` arrays by key (``sparse_depth``, ``image``, ``gt_depth``, ...), ``fields`` the row
-    of the field table of each key. ``intrinsics`` is ``(3, 3)`` float64 or None. ``meta`` becomes the sample's metainfo.
+    ``maps`` holds ``(H, W)`` or ``(H, W, C)`` arrays by key (``sparse_depth``, ``image``, ``gt_depth``, ...), ``fields`` each
+    key's row of the field table. ``intrinsics`` is ``(3, 3)`` float64 or None. ``meta`` becomes the sample's metainfo.
     """
 
     maps: dict[str, np.ndarray]

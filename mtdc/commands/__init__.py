@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None, command: str | None = None) -> int:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     module.add_arguments(parser)
     try:
-        return module.run(parser.parse_args(argv))
+        return module.run(parser.parse_intermixed_args(argv))  # CHECKPOINT may follow options
     except UserError as error:
         sys.stderr.write(f"mtdc {command}: {error}\n")
         return 2

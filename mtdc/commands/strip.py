@@ -15,16 +15,21 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    from mmengine.config import DictAction
+
     parser.add_argument("config", metavar="CONFIG", help="config file, or the name of a shipped config")
     parser.add_argument("checkpoint", metavar="CHECKPOINT", type=Path, nargs="?", help="weights to strip")
     parser.add_argument("--keep", nargs="+", default=["depth"], metavar="TASK", help="tasks to keep; default depth")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the stripped checkpoint goes")
-    parser.add_argument("--size", type=int, nargs=2, default=(352, 1216), metavar=("H", "W"), help="size that MACs are counted at")
+    parser.add_argument("--size", type=int, nargs=2, default=(352, 1216), metavar=("H", "W"), help="where MACs are counted")
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE", help="change the config")
 
 
 def run(args: argparse.Namespace) -> int:
     """Strip, count, write."""
+    from ..engine.config import load_config
     from ..engine.strip import strip_report
 
-    sys.stdout.write(strip_report(args.config, args.checkpoint, tuple(args.keep), args.out, tuple(args.size)) + "\n")
+    cfg = load_config(args.config, args.cfg_options)
+    sys.stdout.write(strip_report(cfg.model, args.checkpoint, tuple(args.keep), args.out, tuple(args.size)) + "\n")
     return 0

@@ -21,11 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from mmengine.config import DictAction
 
     parser.add_argument("config", metavar="CONFIG", help="config file, or the name of a shipped config")
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", type=Path, nargs="?", help="weights; none for methods without weights")
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", type=Path, nargs="?", help="weights, where the method has any")
     parser.add_argument("--data-root", metavar="DIR", help="folder of the data set; default: the config's data_root")
     parser.add_argument("--split", metavar="NAME", help="split to evaluate on; default: the config's")
     parser.add_argument("--out", type=Path, metavar="RESULT.json", help="where the result goes; default WORK_DIR/result.json")
-    parser.add_argument("--save-depth", type=Path, metavar="DIR", help="write predictions as KITTI PNGs, named by their frames")
+    parser.add_argument("--save-depth", type=Path, metavar="DIR", help="write predictions as KITTI PNGs")
     parser.add_argument("--work-dir", type=Path, metavar="DIR", help="where the log goes; default work_dirs/CONFIG/test")
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE", help="change the config")
     add_launcher(parser)

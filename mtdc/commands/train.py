@@ -22,13 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--work-dir", type=Path, metavar="DIR", help="where the run writes; default work_dirs/CONFIG")
     parser.add_argument("--data-root", metavar="DIR", help="folder of the data set; default: the config's data_root")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the work folder")
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE", help="change the config, as in model.width=8")
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE", help="as in model.width=8")
     add_launcher(parser)
 
 
 def add_launcher(parser: argparse.ArgumentParser) -> None:
     """Declare how processes are started, which train and test share."""
-    parser.add_argument("--launcher", choices=("none", "pytorch", "slurm"), default="none", help="how several processes were started")
+    parser.add_argument("--launcher", choices=("none", "pytorch", "slurm"), default="none", help="for several processes")
 
 
 def work_folder(config: str, given: Path | None) -> Path:

@@ -72,6 +72,10 @@ class DepthDataset(Dataset[dict[str, Any]], ABC):
     def sample_id(self, index: int) -> str:
         """Name of a frame: unique in the data set and fit for a file name without suffix."""
 
+    def count(self, row: Field) -> int:
+        """Number of frames that have a known map of a field; all of them, unless a data set knows better."""
+        return len(self)
+
     @abstractmethod
     def load(self, index: int) -> Frame:
         """Frame ``index`` as stored: a map for each key of ``rows``, and the intrinsics where ``wants_intrinsics``.

@@ -61,4 +61,5 @@ class MultiKernelEncoder(Encoder):
         self.channels = {stride: len(kernels) * multiples[-1] * width}
 
     def forward(self, x: Tensor) -> dict[int, Tensor]:
+        """The concatenated branches, under their stride."""
         return {self.stride: torch.cat([branch(x) for branch in self.branches.values()], dim=1)}

@@ -120,7 +120,9 @@ def load_weights(model: MultiTaskModel, path: str | Path) -> dict[str, Any]:
     shapes = [key for key in own.keys() & given.keys() if own[key].shape != given[key].shape]
     if missing or unexpected or shapes:
         parts = [_some("lacks", missing), _some("has besides", unexpected)]
-        parts += [f"{key} is {tuple(given[key].shape)} there, {tuple(own[key].shape)} here" for key in sorted(shapes)[:2]]
+        parts += [
+            f"has {key} as {tuple(given[key].shape)} where the model has {tuple(own[key].shape)}" for key in sorted(shapes)[:1]
+        ]
         text = "; ".join(part for part in parts if part)
         raise DataError(f"{path}: made with another config: it {text}. Is model.width or a part different?")
     model.load_state_dict(given, strict=True)

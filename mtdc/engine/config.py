@@ -65,7 +65,9 @@ def load_config(path_or_name: str | Path, options: Mapping[str, Any] | None = No
     try:
         cfg = Config.fromfile(path, lazy_import=False)
     except Exception as error:  # a config is Python: whatever its author's code raises is the author's to mend
-        raise ConfigError(f"{path}: {type(error).__name__}: {' '.join(str(error).split()) or 'the file is no config'}") from error
+        raise ConfigError(
+            f"{path}: {type(error).__name__}: {' '.join(str(error).split()) or 'the file is no config'}"
+        ) from error
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.append(folder)
@@ -89,7 +91,9 @@ def _check_option(cfg: Any, key: str) -> None:
             if depth == len(parts) - 1 and "type" in at:
                 return  # the part's own constructor says whether it knows the key
             known = [name for name in at if not name.startswith("_")]
-            raise ConfigError(f"--cfg-options {key}: the config has no '{'.'.join(parts[: depth + 1])}'.{did_you_mean(part, known)}")
+            raise ConfigError(
+                f"--cfg-options {key}: the config has no '{'.'.join(parts[: depth + 1])}'.{did_you_mean(part, known)}"
+            )
         at = at[part]
 
 

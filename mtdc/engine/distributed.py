@@ -27,7 +27,9 @@ def processes(launcher: str) -> Iterator[None]:
     if launcher == "none":
         yield
         return
-    wanted = ("RANK", "WORLD_SIZE", "LOCAL_RANK") if launcher == "pytorch" else ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_NODELIST")
+    wanted = (
+        ("RANK", "WORLD_SIZE", "LOCAL_RANK") if launcher == "pytorch" else ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_NODELIST")
+    )
     missing = [name for name in wanted if name not in os.environ]
     if missing:
         starter = "torchrun --nproc-per-node=N" if launcher == "pytorch" else "srun"

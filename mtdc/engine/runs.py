@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,13 +23,15 @@ from ..metrics import DepthMetric
 from ..model import MultiTaskModel, build_model
 from ..registry import DATASETS, METRICS, build
 from ..structures import Field
-from . import hooks  # noqa: F401  (registers the hooks that configs name)
+from . import hooks
 from .checkpoint import file_hash, load_weights
 from .config import config_hash
 from .distributed import wrapper_config
 from .result import result_dict, save_result
 
 RESULT_NAME = "result.json"
+#: Two runs of one process need two names: mmengine keeps history and best scores by name, to the second.
+_run_number = itertools.count()
 
 
 class KeepingEvaluator(Evaluator):  # type: ignore[misc]  # mmengine has no types
@@ -42,7 +45,9 @@ class KeepingEvaluator(Evaluator):  # type: ignore[misc]  # mmengine has no type
         return dict(self.values)
 
 
-def build_dataset(cfg: Mapping[str, Any], path: str, model: MultiTaskModel, targets: tuple[Field, ...], seed: int) -> DepthDataset:
+def build_dataset(
+    cfg: Mapping[str, Any], path: str, model: MultiTaskModel, targets: tuple[Field, ...], seed: int
+) -> DepthDataset:
     """The data set of a config, told to load what the network reads and these targets, and nothing else."""
     return build(DATASETS, dict(cfg), path, inputs=model.input_fields, targets=targets, seed=seed)
 
@@ -98,7 +103,7 @@ def _runner(cfg: Config, model: MultiTaskModel, work_dir: Path, launcher: str, *
             log_level=cfg.get("log_level", "INFO"),
             visualizer=cfg.get("visualizer"),
             randomness=cfg.randomness,
-            experiment_name=work_dir.name + "_" + config_hash(cfg)[:8],
+            experiment_name=f"{work_dir.name}_{config_hash(cfg)[:8]}_{next(_run_number)}",
             cfg=_described(cfg),
             **parts,
         )
@@ -119,11 +124,18 @@ def train(cfg: Config, work_dir: Path, launcher: str = "none", resume: bool = Fa
     Raises:
         ConfigError, DataError: Before anything is trained.
     """
+    seed = _seed(cfg)
+    torch.manual_seed(seed)  # the first weights are part of what a seed repeats
     model = build_model(cfg.model)
     if not any(p.requires_grad for p in model.parameters()):
         raise ConfigError("this config has nothing to train: its network has no weights. Evaluate it with `mtdc test`.")
-    seed = _seed(cfg)
     data = build_dataset(cfg.train_dataloader.dataset, "train_dataloader.dataset", model, model.target_fields, seed)
+    for name, task in model.network.tasks.items():
+        if len(task.losses) and not task.needs and data.count(task.field) == 0:
+            raise DataError(
+                f"no training frame has the target of task '{name}', so it would learn nothing. Add the files (the warning above "
+                f"says where they are looked for), or leave the task out: --cfg-options model.network.tasks.{name}=None."
+            )
     parts: dict[str, Any] = {
         "train_dataloader": _loader(cfg, "train_dataloader", data),
         "train_cfg": cfg.train_cfg,
@@ -194,7 +206,9 @@ def load_trained(model: MultiTaskModel, checkpoint: Path | None) -> None:
     """
     has_weights = any(True for _ in model.parameters())
     if has_weights and checkpoint is None:
-        raise ConfigError("this config's network has weights: name the checkpoint to load (a .pth file that `mtdc train` wrote).")
+        raise ConfigError(
+            "this config's network has weights: name the checkpoint to load (a .pth file that `mtdc train` wrote)."
+        )
     if checkpoint is None:
         return
     if not has_weights:

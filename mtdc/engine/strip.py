@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -11,7 +13,6 @@ from ..contracts import Network
 from ..errors import ConfigError
 from ..model import build_model
 from .checkpoint import load_weights, save_weights
-from .config import load_config
 
 
 def count_parameters(network: Network) -> int:
@@ -32,15 +33,17 @@ def count_macs(network: Network, size: tuple[int, int]) -> int:
     return counter.get_total_flops() // 2
 
 
-def strip_report(config: str, checkpoint: Path | None, keep: tuple[str, ...], out: Path | None, size: tuple[int, int]) -> str:
-    """Strip a config's model, with its weights if given, and tell parameters and MACs before and after.
+def strip_report(
+    model_cfg: Mapping[str, Any], checkpoint: Path | None, keep: tuple[str, ...], out: Path | None, size: tuple[int, int]
+) -> str:
+    """Strip the model that a config describes, with its weights if given, and tell parameters and MACs before and after.
 
     Raises:
         ConfigError: A file to write is named, and no checkpoint to strip.
     """
     if out is not None and checkpoint is None:
         raise ConfigError("--out needs a CHECKPOINT to strip: without weights there is nothing to write.")
-    model = build_model(load_config(config).model)
+    model = build_model(model_cfg)
     meta = load_weights(model, checkpoint) if checkpoint is not None else {}
     rows = [("whole", count_parameters(model.network), count_macs(model.network, size))]
     model.strip(keep)

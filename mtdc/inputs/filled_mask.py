@@ -29,6 +29,7 @@ class FilledMask(InputRepresentation):
         self.layout = {"filled_depth": 1, "mask": 1, "sparse_depth": 1}
 
     def forward(self, inputs: Batch) -> Prepared:
+        """Fill, mask and map, with the fill as base depth."""
         sparse = inputs["sparse_depth"]
         filled = closest_surface_fill(sparse)
         x = torch.cat((filled, (sparse > 0).to(sparse.dtype), sparse), dim=1)

@@ -25,4 +25,5 @@ class SparseDepth(InputRepresentation):
         self.layout = {"sparse_depth": 1}
 
     def forward(self, inputs: Batch) -> Prepared:
+        """The map as it is."""
         return Prepared(inputs["sparse_depth"], self.layout, None)

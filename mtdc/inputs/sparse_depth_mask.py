@@ -27,5 +27,6 @@ class SparseDepthMask(InputRepresentation):
         self.layout = {"sparse_depth": 1, "mask": 1}
 
     def forward(self, inputs: Batch) -> Prepared:
+        """Map and mask."""
         sparse = inputs["sparse_depth"]
         return Prepared(torch.cat((sparse, (sparse > 0).to(sparse.dtype)), dim=1), self.layout, None)

@@ -40,6 +40,7 @@ class Decoder(nn.Module):
         self.hidden = nn.Sequential(*layers)
         self.output = nn.Conv2d(self.hidden_channels, out_channels, 3, padding=1)
         nn.init.normal_(self.output.weight, std=OUTPUT_INIT_STD)
+        assert self.output.bias is not None
         nn.init.zeros_(self.output.bias)
 
     def forward(self, stream: Tensor) -> tuple[Tensor, Tensor]:

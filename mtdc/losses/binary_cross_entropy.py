@@ -33,4 +33,5 @@ class BinaryCrossEntropy(Loss):
     unit = "nat"
 
     def forward(self, pred: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+        """See :func:`binary_cross_entropy`."""
         return binary_cross_entropy(pred, target, valid)

@@ -29,4 +29,5 @@ class L1(Loss):
     unit = "u"
 
     def forward(self, pred: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+        """See :func:`l1`."""
         return l1(pred, target, valid)

@@ -29,4 +29,5 @@ class L2(Loss):
     unit = "u^2"
 
     def forward(self, pred: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+        """See :func:`l2`."""
         return l2(pred, target, valid)

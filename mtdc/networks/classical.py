@@ -46,6 +46,7 @@ class ClassicalNetwork(Network):
         self.tasks = nn.ModuleDict({"depth": _MeasuredDepth()})  # type: ignore[assignment]
 
     def outputs(self, inputs: Batch) -> tuple[dict[str, TaskOutput], tuple[Tensor, ...]]:
+        """The method's answer, frame by frame."""
         sparse = inputs["sparse_depth"]
         maps = [self.method(frame[0].astype(np.float32)) for frame in sparse.detach().cpu().numpy()]
         depth = torch.from_numpy(np.stack(maps))[:, None].to(sparse.device, torch.float32)

@@ -1,4 +1,4 @@
-"""The composition: representation, encoder, one trunk a task, sharing, heads, refinement (Lu et al., CVPR 2020, Eq. 5 and Fig. 3).
+"""The composition: representation, encoder, trunks, sharing, heads, refinement (Lu et al., CVPR 2020, Eq. 5 and Fig. 3).
 
     streams[t], shared = f_0 ... stage by stage, coarse to fine          (x~, r~) = G(x)
 
@@ -16,7 +16,7 @@ from typing import Any
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from ..contracts import Batch, Network, Sharing, Task, TaskOutput, Trunk
+from ..contracts import Batch, Network, Refinement, Sharing, Task, TaskOutput, Trunk
 from ..errors import ConfigError, did_you_mean
 from ..registry import ENCODERS, INPUTS, NETWORKS, REFINEMENT, SHARING, TASKS, TRUNKS, build, config_path
 
@@ -61,12 +61,12 @@ class MultiTaskNetwork(Network):
         self.stages = len(first.strides)
         self.sharing: Sharing = build(SHARING, sharing, "sharing", tasks=names, strides=first.strides, widths=first.widths)
         #: The first trunk serves the first task; the others are built from the same config.
-        self.trunks = nn.ModuleDict()
+        self.trunks: Any = nn.ModuleDict()
         for name in self.sharing.trunks():
             self.trunks[name] = first if not self.trunks else build(TRUNKS, trunk, "trunk", channels=channels, width=width)
         self.last_stage = dict.fromkeys(self.trunks, self.stages - 1)
-        self.tasks = self._build_tasks(tasks, names, first.strides[-1], width)  # type: ignore[assignment]
-        self.refinement = None
+        self.tasks: Any = self._build_tasks(tasks, names, first.strides[-1], width)
+        self.refinement: Refinement | None = None
         if refinement is not None:
             if "depth" not in self.tasks:
                 raise ConfigError("refinement needs the task 'depth', which the network hasn't.")
@@ -86,6 +86,7 @@ class MultiTaskNetwork(Network):
         return built
 
     def outputs(self, inputs: Batch) -> tuple[dict[str, TaskOutput], tuple[Tensor, ...]]:
+        """Every task at the size of the input, and the encoder's features."""
         padded = pad_to_stride(inputs, self.stride)
         height, width = inputs["sparse_depth"].shape[-2:]
         x, _, base = self.representation(padded)
@@ -143,7 +144,7 @@ class MultiTaskNetwork(Network):
                 self.last_stage[name] = read[name]
         self.sharing.strip(keep)
         for name in [name for name in self.tasks if name not in keep]:
-            del self.tasks[name]  # type: ignore[attr-defined]
+            del self.tasks[name]
         if "depth" not in keep:
             self.refinement = None
 
@@ -156,6 +157,6 @@ def pad_to_stride(inputs: Batch, stride: int) -> Batch:
         return inputs
     padded = dict(inputs)
     for key, value in inputs.items():
-        if value.shape[-2:] == (height, width):
+        if value.ndim == 4:  # intrinsics (B, 3, 3) are no map
             padded[key] = functional.pad(value, (0, right, 0, bottom), mode="replicate" if key == "image" else "constant")
     return padded

@@ -61,6 +61,7 @@ class CSPN(Refinement):
         self.affinity = nn.Conv2d(channels[1], 8, 3, padding=1)
 
     def forward(self, depth: Tensor, guidance: Mapping[int, Tensor], inputs: Batch) -> Tensor:
+        """See :func:`propagate`."""
         affinity = self.affinity(guidance[1]).float()
         measured = inputs["sparse_depth"] if self.keep_measured else None
         return propagate(depth.float(), affinity, self.steps, measured)

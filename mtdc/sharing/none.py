@@ -33,6 +33,7 @@ class NoSharing(Sharing):
         return self.tasks
 
     def forward(self, n: int, streams: dict[str, Tensor], shared: Tensor | None) -> tuple[dict[str, Tensor], Tensor | None]:
+        """The streams as they are."""
         return streams, None
 
     def join(self, streams: dict[str, Tensor], shared: Tensor | None) -> dict[str, Tensor]:

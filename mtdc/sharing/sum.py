@@ -50,6 +50,7 @@ class SumSharing(Sharing):
         return self.summed
 
     def forward(self, n: int, streams: dict[str, Tensor], shared: Tensor | None) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Eqs. 8 to 10: the shared stream after stage n."""
         past = None if shared is None else self.convs[n - 1](shared)
         if n == self.last:
             return streams, past

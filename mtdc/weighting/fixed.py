@@ -39,6 +39,7 @@ class FixedWeighting(Weighting):
         self.weights = {task: 1.0 if weights is None else float(weights[task]) for task in tasks}
 
     def forward(self, losses: dict[str, Tensor], gramian: Callable[[], Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted sum and the constants."""
         weights = {task: loss.new_tensor(self.weights[task]) for task, loss in losses.items()}
         # Summed in one order whatever the order of the dict, so that the total is the same to the last bit.
         total = sum((weights[task] * losses[task] for task in sorted(losses)), start=next(iter(losses.values())).new_zeros(()))

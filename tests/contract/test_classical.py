@@ -93,11 +93,12 @@ def test_twice_the_depth_gives_twice_the_answer(name):
 @pytest.mark.parametrize("name", named(CLASSICAL))
 def test_values_that_are_no_depth_count_as_not_measured(name):
     sparse = scene((45, 61), 0.05)
-    spoilt = sparse.copy()
-    holes = np.argwhere(sparse == 0)[:30:10]
-    for (row, column), value in zip(holes, (np.nan, -3.0, np.inf), strict=True):
-        spoilt[row, column] = value
-    assert np.array_equal(make(name)(spoilt), make(name)(sparse))
+    holes = np.argwhere(sparse == 0)
+    for value in (np.nan, -3.0, np.inf, -np.inf):
+        spoilt = sparse.copy()
+        spoilt[tuple(holes[::3].T)] = value
+        assert np.array_equal(make(name)(spoilt), make(name)(sparse))
+        assert not make(name)(np.full((5, 7), value, dtype=np.float32)).any()
 
 
 @pytest.mark.parametrize("name", named(CLASSICAL))

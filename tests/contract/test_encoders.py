@@ -4,12 +4,15 @@ import math
 
 import pytest
 import torch
-from mtdc.registry import ENCODERS, build
 from support import SIZES, check_backward, check_bf16, check_copies, named
+
+from mtdc.registry import ENCODERS, build
 
 
 def make(name, channels=2):
-    return build(ENCODERS, {"type": name}, "encoder", in_channels=channels, layout={"sparse_depth": 1, "mask": channels - 1}, width=2)
+    return build(
+        ENCODERS, {"type": name}, "encoder", in_channels=channels, layout={"sparse_depth": 1, "mask": channels - 1}, width=2
+    )
 
 
 @pytest.mark.parametrize("name", named(ENCODERS))

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from support import SIZES, check_backward, check_bf16, check_copies, check_finite, named, sparse_map
+
 from mtdc.registry import INPUTS, build
 from mtdc.structures import INPUT_FIELDS
-from support import SIZES, check_backward, check_bf16, check_copies, check_finite, named, sparse_map
 
 
 def make(name):

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from mtdc.registry import LOSSES, build
 from support import check_bf16, named
+
+from mtdc.registry import LOSSES, build
 
 
 def make(name, **cfg):

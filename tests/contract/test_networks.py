@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from mtdc.registry import NETWORKS, build
 from support import SIZES, check_backward, check_bf16, check_copies, named, small_network, sparse_map
+
+from mtdc.registry import NETWORKS, build
 
 #: What a network can't be built without; a network that isn't here needs nothing but its type.
 REQUIRED = {"MultiTaskNetwork": small_network()}

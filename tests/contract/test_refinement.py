@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from mtdc.registry import REFINEMENT, build
 from support import SIZES, check_backward, check_bf16, check_copies, named, sparse_map
+
+from mtdc.registry import REFINEMENT, build
 
 
 def make(name, **cfg):

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from mtdc.registry import SHARING, build
 from support import check_backward, check_bf16, check_copies, flatten, named
+
+from mtdc.registry import SHARING, build
 
 STRIDES, WIDTHS = (8, 4, 2, 2), (6, 4, 3, 3)
 TASKS = (("depth",), ("depth", "image"), ("depth", "image", "normals"))

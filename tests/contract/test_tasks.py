@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from support import check_backward, check_bf16, check_copies, named
+
 from mtdc.registry import TASKS, build
 from mtdc.structures import Field
-from support import check_backward, check_bf16, check_copies, named
 
 LOSSES = {"l2": {"type": "L2"}}
 

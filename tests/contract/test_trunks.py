@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from mtdc.registry import TRUNKS, build
 from support import check_backward, check_bf16, check_copies, named
+
+from mtdc.registry import TRUNKS, build
 
 CHANNELS = ({16: 12}, {2: 3, 4: 5, 8: 7, 16: 9})
 

@@ -4,8 +4,9 @@ import copy
 
 import pytest
 import torch
-from mtdc.registry import WEIGHTING, build
 from support import named
+
+from mtdc.registry import WEIGHTING, build
 
 
 def make(name, tasks=("depth", "image")):

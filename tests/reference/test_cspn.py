@@ -2,8 +2,9 @@
 
 import numpy as np
 import torch
-from mtdc.refinement.cspn import propagate
 from support import numpy64, sparse_map
+
+from mtdc.refinement.cspn import propagate
 
 NEIGHBOURS = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
 

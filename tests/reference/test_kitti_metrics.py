@@ -73,10 +73,13 @@ def test_mean_is_over_frames_and_not_over_pixels():
     assert mean_of_frames(frames)["rmse"] == pytest.approx(4.0)
 
 
-def test_float16_and_float32_maps_are_summed_in_float64():
-    truth = np.full((300, 300), 100.0, dtype=np.float16)
-    prediction = np.full((300, 300), 90.0, dtype=np.float16)
-    assert kitti_errors(prediction, truth)["rmse"] == pytest.approx(10.0, rel=1e-12)
+def test_float32_maps_are_summed_exactly_enough():
+    generator = np.random.default_rng(4)
+    truth, prediction = generator.uniform(1, 80, (2, 100, 100)).astype(np.float32)
+    errors = [float(a) - float(b) for a, b in zip(truth.flat, prediction.flat, strict=True)]
+    values = kitti_errors(prediction, truth)
+    assert values["rmse"] == pytest.approx(math.sqrt(math.fsum(e * e for e in errors) / 10000), rel=1e-12)
+    assert values["mae"] == pytest.approx(math.fsum(map(abs, errors)) / 10000, rel=1e-12)
 
 
 def test_frame_without_ground_truth_and_unequal_shapes_are_refused():

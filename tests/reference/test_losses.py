@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as functional
+from support import numpy64
+
 from mtdc.losses.binary_cross_entropy import binary_cross_entropy
 from mtdc.losses.l1 import l1
 from mtdc.losses.l2 import l2
-from support import numpy64
 
 
 def maps():

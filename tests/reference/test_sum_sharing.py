@@ -3,8 +3,9 @@
 import numpy as np
 import torch
 import torch.nn.functional as functional
-from mtdc.registry import NETWORKS, SHARING, build
 from support import numpy64, small_network, sparse_map
+
+from mtdc.registry import NETWORKS, SHARING, build
 
 
 def transposed_conv(x, weight):

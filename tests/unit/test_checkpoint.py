@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
+from support import small_network, sparse_map
+
 from mtdc import DataError
 from mtdc.engine.checkpoint import AtomicLocalBackend, PlainCheckpointHook, load_weights, read_checkpoint, save_weights
 from mtdc.model import build_model
-from support import small_network, sparse_map
 
 
 def model(width=2, **changes):
@@ -32,7 +33,9 @@ def test_stripped_checkpoint_loads_strictly_with_the_same_config(tmp_path):
 
 def test_another_architecture_is_named(tmp_path):
     save_weights(model(), tmp_path / "a.pth")
-    with pytest.raises(DataError, match=r"a.pth: made with another config: .* is \(.*\) there, \(.*\) here. Is model.width"):
+    with pytest.raises(
+        DataError, match=r"a.pth: made with another config: it has .* as \(.*\) where the model has \(.*\). Is model.width"
+    ):
         load_weights(model(width=3), tmp_path / "a.pth")
     with pytest.raises(DataError, match="has besides network.sharing"):
         load_weights(model(sharing={"type": "NoSharing"}), tmp_path / "a.pth")

@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from support import sparse_map
+
 from mtdc import ConfigError
 from mtdc.engine.config import config_hash, load_config, set_data_root, shipped_configs
 from mtdc.model import build_model
-from support import sparse_map
 
 REFERENCE = "aux_image_kitti"
 

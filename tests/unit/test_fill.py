@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from mtdc.layers.fill import closest_surface_fill
 from support import sparse_map
+
+from mtdc.layers.fill import closest_surface_fill
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (64, 64), (17, 200), (375, 1242)])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from mtdc.geometry import back_project, crop_intrinsics, flip_intrinsics, project, resize_intrinsics, splat_nearest
 
 K = np.array([[720.0, 0, 609.5], [0, 710.0, 172.8], [0, 0, 1]])

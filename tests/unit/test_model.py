@@ -4,11 +4,12 @@ import copy
 
 import pytest
 import torch
+from support import check_backward, small_network, sparse_map
+
 from mtdc import ConfigError, DepthSample, Weighting
 from mtdc.model import build_model, gramian
 from mtdc.registry import WEIGHTING
 from mtdc.structures import DEPTH, GRAY_IMAGE
-from support import check_backward, small_network, sparse_map
 
 
 def config(**changes):
@@ -224,3 +225,17 @@ def test_deepcopy_and_state_dict():
 def test_each_misspelt_word_is_named(change, message):
     with pytest.raises(ConfigError, match=message):
         build_model(config(**change))
+
+
+def test_predictions_and_targets_of_a_padded_batch_fit_each_other():
+    """Frames of two sizes in one batch: the metric compares maps of the frame's own size."""
+    model = build_model(config()).eval()
+    data, other = batch(frames=1), batch(37, 53, frames=1)
+    target = data["data_samples"][0].gt_depth.clone()
+    data["inputs"]["sparse_depth"] += other["inputs"]["sparse_depth"]
+    data["data_samples"] += other["data_samples"]
+    with torch.no_grad():
+        small, large = model.val_step(data)
+    assert torch.equal(small.gt_depth, target)
+    assert small.pred_depth.shape == small.gt_depth.shape
+    assert large.pred_depth.shape == large.gt_depth.shape

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from mtdc import ConfigError, Sharing, contracts
 from mtdc.registry import LOSSES, REGISTRIES, SHARING, TASKS, build
 

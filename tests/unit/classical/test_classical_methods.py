@@ -84,6 +84,14 @@ def test_background_seen_through_a_near_surface_is_covered():
     assert Morphological()(sparse) == pytest.approx(np.full(sparse.shape, 5.0), rel=1e-5)
 
 
+def test_narrow_gap_between_near_surfaces_is_closed():
+    sparse = np.zeros((20, 29), dtype=np.float32)
+    sparse[:, [10, 18]] = 5.0
+    sparse[:, 14] = 50.0
+    assert Morphological(median=1, sigma=0)(sparse)[:, 14] == pytest.approx(np.full(20, 5.0))
+    assert Morphological(median=1, sigma=0, closing=1)(sparse)[:, 14] == pytest.approx(np.full(20, 50.0))
+
+
 def test_topmost_values_go_up_where_the_largest_window_ends():
     sparse = np.zeros((300, 400), dtype=np.float32)
     sparse[250:, :200] = 10.0

@@ -46,6 +46,8 @@ def test_identity_in_all_layouts(name):
 def test_identity_of_names_that_say_less():
     assert kitti_identity(Path("out/0000000005.png")) == (None, "0000000005", None)
     assert kitti_identity(Path("out/image_03/0000000005.png")) == (None, "0000000005", "03")
+    # "image_00..." is here the start of a frame number and no camera.
+    assert kitti_identity(Path(f"{DRIVE}_sync_image_0000000005.png")) == (DRIVE, "0000000005", None)
     assert kitti_identity(Path("out/00005.png")) == (None, None, None)
     # The mark nearest to the file counts.
     assert kitti_identity(Path(f"{DRIVE}_sync/image_02/2011_10_03_drive_0042_sync_image_03_0000000005.png")) == (

@@ -1,0 +1,147 @@
+"""Training and evaluation from the command line: whole runs on a small generated tree."""
+
+import json
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from support import TREE_CROP, kitti_tree, small_run
+
+from mtdc.commands import main
+from mtdc.engine.checkpoint import read_checkpoint
+from mtdc.engine.config import shipped_configs
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("kitti")
+    kitti_tree(root, "train", frames=4)
+    return kitti_tree(root, "val", frames=3, drive=2)
+
+
+def run(command, config, data, folder, *options):
+    return main([command, str(config), "--data-root", str(data), "--work-dir", str(folder), *options])
+
+
+@pytest.mark.parametrize("name", [name for name in shipped_configs() if not name.startswith("classical/")])
+def test_every_shipped_config_trains_evaluates_and_strips(name, data, tmp_path, capsys):
+    assert run("train", name, data, tmp_path / "run", *small_run(**{"train_cfg.max_epochs": 1})) == 0
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["frames"] == 3
+    assert result["rmse"] > 0
+    config = tmp_path / "run" / f"{name.rpartition('/')[2]}.py"  # as it ran, options included
+    checkpoint = tmp_path / "run" / "epoch_1.pth"
+    stripped = tmp_path / "stripped.pth"
+    assert main(["strip", str(config), str(checkpoint), "--out", str(stripped), "--size", "64", "96"]) == 0
+    again = tmp_path / "again.json"
+    assert run("test", config, data, tmp_path / "test", "--split", "val", "--out", str(again), str(stripped)) == 0
+    evaluated = json.loads(again.read_text())
+    assert evaluated["per_frame"] == result["per_frame"]
+    assert evaluated["protocol"]["checkpoint"] == "stripped.pth"
+    assert "rmse" in capsys.readouterr().out
+
+
+def weights(folder, epoch):
+    return read_checkpoint(folder / f"epoch_{epoch}.pth")["state_dict"]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_resumed_run_is_the_uninterrupted_one_to_the_last_bit(data, tmp_path, workers):
+    options = {"train_dataloader.num_workers": workers}
+    three = small_run(**options, **{"train_cfg.max_epochs": 3})
+    assert run("train", "aux_image_kitti", data, tmp_path / "whole", *three) == 0
+    assert run("train", "aux_image_kitti", data, tmp_path / "parts", *small_run(**options, **{"train_cfg.max_epochs": 1})) == 0
+    assert run("train", "aux_image_kitti", data, tmp_path / "parts", "--resume", *three) == 0
+    whole, parts = weights(tmp_path / "whole", 3), weights(tmp_path / "parts", 3)
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+    first = weights(tmp_path / "whole", 1)
+    assert any(not torch.equal(whole[key], first[key]) for key in whole), "training must change something"
+
+
+def test_workers_do_not_change_what_is_trained(data, tmp_path):
+    for workers in (0, 2):
+        assert (
+            run(
+                "train",
+                "aux_image_kitti",
+                data,
+                tmp_path / str(workers),
+                *small_run(**{"train_dataloader.num_workers": workers}),
+            )
+            == 0
+        )
+    a, b = weights(tmp_path / "0", 2), weights(tmp_path / "2", 2)
+    assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_a_used_work_folder_is_not_overwritten(data, tmp_path, capsys):
+    one = small_run(**{"train_cfg.max_epochs": 1})
+    assert run("train", "aux_image_kitti", data, tmp_path / "run", *one) == 0
+    before = (tmp_path / "run" / "epoch_1.pth").read_bytes()
+    assert run("train", "aux_image_kitti", data, tmp_path / "run", *one) == 2
+    assert "holds an earlier run. Go on with it (--resume)" in capsys.readouterr().err
+    assert (tmp_path / "run" / "epoch_1.pth").read_bytes() == before
+    assert run("train", "aux_image_kitti", data, tmp_path / "new", "--resume", *one) == 2
+    assert "no checkpoint to go on from" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [name for name in shipped_configs() if name.startswith("classical/")])
+def test_methods_without_weights_are_evaluated_by_the_same_command(name, data, tmp_path):
+    saved = tmp_path / "depth"
+    height, width = TREE_CROP
+    options = [f"test_dataloader.dataset.transforms.0.{key}={value}" for key, value in (("height", height), ("width", width))]
+    assert (
+        run("test", name, data, tmp_path / "test", "--split", "val", "--save-depth", str(saved), "--cfg-options", *options) == 0
+    )
+    result = json.loads((tmp_path / "test" / "result.json").read_text())
+    files = sorted(saved.glob("*.png"))
+    assert [path.stem for path in files] == sorted(result["per_frame"])
+    for path in files:
+        depth = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        assert depth.dtype == np.uint16
+        assert depth.shape == TREE_CROP
+        assert depth.min() > 0
+    assert result["protocol"]["crop"] == f"bottom {height}x{width}"
+    assert result["protocol"]["checkpoint"] is None
+
+
+def test_saved_depth_evaluates_to_the_same_numbers(data, tmp_path):
+    """mtdc test on maps and mtdc evaluate on the PNGs that it saved: the same frames, up to the PNG's rounding."""
+    assert run("test", "classical/nearest_kitti", data, tmp_path / "t", "--split", "val", "--save-depth", str(tmp_path / "p"),
+               "--cfg-options", "test_dataloader.dataset.transforms=[]") == 0  # fmt: skip
+    assert main(["evaluate", str(data / "val"), str(tmp_path / "p"), "--out", str(tmp_path / "e.json")]) in (0, 2)
+    truth = data / "val" / "2011_09_26_drive_0002_sync" / "proj_depth" / "groundtruth"
+    assert main(["evaluate", str(truth), str(tmp_path / "p"), "--out", str(tmp_path / "e.json")]) == 0
+    maps, files = (json.loads(path.read_text()) for path in (tmp_path / "t" / "result.json", tmp_path / "e.json"))
+    assert files["frames"] == maps["frames"] == 3
+    assert files["rmse"] == pytest.approx(maps["rmse"], rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "aux_image_kiti"], "Did you mean 'aux_image_kitti'"),
+        (["train", "aux_image_kitti", "--data-root", "no/such/folder"], "no/such/folder"),
+        (["train", "aux_image_kitti", "--cfg-options", "modle.width=3"], "Did you mean 'model'"),
+        (["train", "classical/nearest_kitti"], "nothing to train"),
+        (["test", "aux_image_kitti"], "name the checkpoint"),
+        (["test", "aux_image_kitti", "no.pth"], "no.pth: no such checkpoint"),
+        (["strip", "aux_image_kitti", "--out", "x.pth"], "--out needs a CHECKPOINT"),
+        (["train", "aux_image_kitti", "--launcher", "pytorch"], "torchrun"),
+    ],
+)
+def test_mistakes_end_in_one_line_and_exit_code_2(arguments, message, tmp_path, repository):
+    done = subprocess.run([sys.executable, "-m", "mtdc", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir()), "nothing half-written is left"
+
+
+def test_more_frames_than_there_are_in_a_batch_is_said(data, tmp_path, capsys):
+    assert run("train", "aux_image_kitti", data, tmp_path / "run", *small_run(**{"train_dataloader.batch_size": 50})) == 2
+    assert "4 frames are fewer than batch_size=50" in capsys.readouterr().err
