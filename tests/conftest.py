@@ -8,6 +8,11 @@ import torch
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+def pytest_configure() -> None:
+    # The tests' networks are tiny: a second thread costs more than it gives, above all on a busy machine.
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)

@@ -133,8 +133,8 @@ def train(cfg: Config, work_dir: Path, launcher: str = "none", resume: bool = Fa
     for name, task in model.network.tasks.items():
         if len(task.losses) and not task.needs and data.count(task.field) == 0:
             raise DataError(
-                f"no training frame has the target of task '{name}', so it would learn nothing. Add the files (the warning above "
-                f"says where they are looked for), or leave the task out: --cfg-options model.network.tasks.{name}=None."
+                f"no training frame has the target of task '{name}', so it would learn nothing. Add the files (the warning "
+                f"above says where they are looked for), or leave the task out: --cfg-options model.network.tasks.{name}=None."
             )
     parts: dict[str, Any] = {
         "train_dataloader": _loader(cfg, "train_dataloader", data),

@@ -11,13 +11,14 @@ Cost        the parts'.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from ..contracts import Batch, Network, Refinement, Sharing, Task, TaskOutput, Trunk
 from ..errors import ConfigError, did_you_mean
+from ..layers.decoder import Decoder
 from ..registry import ENCODERS, INPUTS, NETWORKS, REFINEMENT, SHARING, TASKS, TRUNKS, build, config_path
 
 
@@ -70,7 +71,8 @@ class MultiTaskNetwork(Network):
         if refinement is not None:
             if "depth" not in self.tasks:
                 raise ConfigError("refinement needs the task 'depth', which the network hasn't.")
-            guidance = {first.strides[-1]: self.sharing.head_channels("depth"), 1: self.tasks["depth"].head.hidden_channels}
+            depth_head = cast(Decoder, self.tasks["depth"].head)
+            guidance = {first.strides[-1]: self.sharing.head_channels("depth"), 1: depth_head.hidden_channels}
             self.refinement = build(REFINEMENT, refinement, "refinement", channels=guidance)
 
     def _build_tasks(self, tasks: Mapping[str, Any], names: tuple[str, ...], stride: int, width: int) -> nn.ModuleDict:
