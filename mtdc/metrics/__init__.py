@@ -24,7 +24,7 @@ class DepthMetric(BaseMetric):  # type: ignore[misc]  # mmengine has no types
 
     Args:
         collect_device: Where processes gather their results; "gpu" writes no files and works on CPU too.
-        prefix: Put before each name with a slash; None: the bare names.
+        prefix: Put before each name with a slash; None: the class's ``default_prefix``, and where that is None the bare names.
     """
 
     #: Fields whose ground truth it needs, so that the data set loads them.
@@ -35,7 +35,7 @@ class DepthMetric(BaseMetric):  # type: ignore[misc]  # mmengine has no types
     def __init__(self, collect_device: str = "gpu", prefix: str | None = None) -> None:
         # mmengine warns about each metric without a prefix; here that is a choice.
         super().__init__(collect_device=collect_device, prefix=prefix or "none")
-        self.prefix = prefix
+        self.prefix = prefix or self.default_prefix
         self.per_frame = {}
 
     def protocol(self) -> dict[str, Any]:

@@ -119,3 +119,14 @@ def test_bfloat16_predictions_are_measured():
     one = flat("a", 11, 10)
     one.pred_depth = one.pred_depth.bfloat16()
     assert evaluate([one])[0]["rmse"] == pytest.approx(1000)
+
+
+def test_two_metrics_in_one_evaluator_are_told_apart_by_prefix():
+    class Named(KittiDepthMetric):
+        default_prefix = "unclamped"
+
+    evaluator = Evaluator([KittiDepthMetric(), Named(clamp_m=None)])
+    evaluator.process([flat("a", 200, 80)])
+    values = evaluator.evaluate(1)
+    assert (values["rmse"], values["unclamped/rmse"]) == pytest.approx((20000, 120000))
+    assert values["frames"] == values["unclamped/frames"] == 1
