@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import itertools
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,21 @@ def _runner(cfg: Config, model: MultiTaskModel, work_dir: Path, launcher: str, *
         )
 
 
+@contextmanager
+def _workers_ended(runner: Runner) -> Iterator[None]:
+    """End the loaders' persistent workers with the run, not when Python happens to collect the runner."""
+    try:
+        yield
+    finally:
+        # A loop that was never built still is its config dict.
+        for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
+            loader = getattr(loop, "dataloader", None)
+            workers = getattr(loader, "_iterator", None)
+            if workers is not None:
+                workers._shutdown_workers()
+                loader._iterator = None
+
+
 def _described(cfg: Config) -> Config:
     """The config that is written into the work folder and the checkpoints, with how a distributed model is wrapped."""
     described = copy.deepcopy(cfg)
@@ -156,7 +172,8 @@ def train(cfg: Config, work_dir: Path, launcher: str = "none", resume: bool = Fa
             "val_cfg": cfg.val_cfg,
         }
     runner = _runner(cfg, model, work_dir, launcher, **parts)
-    runner.train()
+    with _workers_ended(runner):
+        runner.train()
     if evaluator is None or not evaluator.values:
         return None
     result = _result(cfg, evaluator, cfg.val_dataloader, _last_checkpoint(work_dir))
@@ -194,7 +211,8 @@ def evaluate(
         test_cfg=cfg.test_cfg,
         custom_hooks=None if save_depth is None else [hooks.SaveDepthHook(save_depth)],
     )
-    runner.test()
+    with _workers_ended(runner):
+        runner.test()
     return _result(cfg, evaluator, loader, checkpoint)
 
 
