@@ -72,7 +72,7 @@ class Completer:
                 raise DataError(f"this model needs {key} too: give {key}={_SHAPES.get(key, 'a map of the same size')}.")
             inputs[key] = checks[key](_as_array(value, key), sparse.shape)
         with torch.inference_mode():
-            depth = self.model.network({key: value.to(self.device) for key, value in inputs.items()})["depth"]
+            depth = self.model({key: value.to(self.device) for key, value in inputs.items()})["depth"]
         dense: np.ndarray = depth[0, 0].float().cpu().numpy()
         wrong = int(np.count_nonzero(~np.isfinite(dense) | (dense < 0)))
         if wrong:

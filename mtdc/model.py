@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -17,6 +19,8 @@ from .errors import ConfigError, did_you_mean
 from .registry import NETWORKS, WEIGHTING, build, config_path
 from .structures import INPUT_FIELDS, DepthSample, Field
 
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
 
 @MODELS.register_module()
 class MultiTaskModel(BaseModel):  # type: ignore[misc]
@@ -26,14 +30,33 @@ class MultiTaskModel(BaseModel):  # type: ignore[misc]
         network: Config of the network.
         width: One number that scales it; parts take multiples of it.
         weighting: Config of how the tasks' losses become one; None where nothing is trained.
+        precision: "float32", or "bfloat16" for autocast in the network (losses and decoding stay float32). Several times
+            faster on processors and GPUs that have bf16 units.
+        channels_last: Memory layout of weights and maps that convolutions are often faster in.
+
+    Raises:
+        ConfigError: Another precision.
     """
 
-    def __init__(self, network: Any, width: int = 16, weighting: Any = None) -> None:
+    def __init__(
+        self,
+        network: Any,
+        width: int = 16,
+        weighting: Any = None,
+        precision: str = "float32",
+        channels_last: bool = False,
+    ) -> None:
         super().__init__(data_preprocessor=BatchPreprocessor())
+        if precision not in PRECISIONS:
+            raise ConfigError(f"model.precision='{precision}' is not known.{did_you_mean(precision, PRECISIONS)}")
+        self.precision = PRECISIONS[precision]
+        self.channels_last = channels_last
         self.network: Network = build(NETWORKS, network, "network", width=width)
         self.weighting: Weighting | None = None
         if weighting is not None:
             self.weighting = build(WEIGHTING, weighting, "weighting", tasks=tuple(self.network.tasks))
+        if channels_last:
+            self.network.to(memory_format=torch.channels_last)
         #: Tasks left by strip(), or None for a whole model; written into checkpoints.
         self.keep: tuple[str, ...] | None = None
         self._shared: tuple[Tensor, ...] = ()
@@ -58,7 +81,7 @@ class MultiTaskModel(BaseModel):  # type: ignore[misc]
                 ``pred_*`` of their own size.
         """
         if mode == "tensor":
-            return self.network(inputs)
+            return self._predict_fields(inputs)
         if data_samples is None:
             raise ValueError(f"mode '{mode}' needs data_samples")
         if mode == "loss":
@@ -68,19 +91,33 @@ class MultiTaskModel(BaseModel):  # type: ignore[misc]
         raise ValueError(f"mode must be 'tensor', 'loss' or 'predict', not '{mode}'")
 
     def _losses(self, inputs: Batch, data_samples: list[DepthSample]) -> dict[str, dict[str, Tensor]]:
-        outputs, self._shared = self.network.outputs(inputs)
+        with self._computing(inputs) as prepared:
+            outputs, self._shared = self.network.outputs(prepared)
         targets = {key: torch.stack([sample.get(key) for sample in data_samples]) for key in self._target_keys(data_samples)}
         batch = {**inputs, **targets}
         losses = {name: task.loss(outputs[name].raw, outputs[name].fields, batch) for name, task in self.network.tasks.items()}
         penalty = self.network.penalty()
         return {**losses, "penalty": penalty} if penalty else losses
 
+    @contextmanager
+    def _computing(self, inputs: Batch) -> Iterator[Batch]:
+        """Precision and memory layout of the network's computation."""
+        if self.channels_last:
+            inputs = {k: v.contiguous(memory_format=torch.channels_last) if v.ndim == 4 else v for k, v in inputs.items()}
+        device = inputs["sparse_depth"].device.type
+        with torch.autocast(device, dtype=self.precision, enabled=self.precision != torch.float32):
+            yield inputs
+
+    def _predict_fields(self, inputs: Batch) -> dict[str, Tensor]:
+        with self._computing(inputs) as prepared:
+            return self.network(prepared)
+
     @staticmethod
     def _target_keys(data_samples: list[DepthSample]) -> list[str]:
         return [key for key, _ in data_samples[0].items() if key.startswith("gt_")]
 
     def _predict(self, inputs: Batch, data_samples: list[DepthSample]) -> list[DepthSample]:
-        for name, values in self.network(inputs).items():
+        for name, values in self._predict_fields(inputs).items():
             for sample, value in zip(data_samples, values, strict=True):
                 sample.set_field(unpad(value, sample), f"pred_{name}")
         for sample in data_samples:
@@ -147,7 +184,7 @@ def build_model(cfg: Mapping[str, Any]) -> MultiTaskModel:
     kind = arguments.pop("type", "MultiTaskModel")
     if kind != "MultiTaskModel":
         raise ConfigError(f"model.type='{kind}' is not a known model.{did_you_mean(kind, ['MultiTaskModel'])}")
-    known = {"network", "width", "weighting"}
+    known = set(inspect.signature(MultiTaskModel).parameters)
     for key in arguments:
         if key not in known:
             raise ConfigError(f"model (MultiTaskModel): unexpected key '{key}'.{did_you_mean(key, known)}")

@@ -5,7 +5,7 @@
 Shapes      (H, W) float32 metres, any size, 0 = not measured -> the same, every pixel answered.
 Test time   no weights. Measured pixels come back as they were. An empty map gives zeros.
 Differs     where there is no triangle (fewer than three points, or all on one line) every pixel takes its nearest point.
-Cost        no parameters; about 0.3 s for 352 x 1216 with 18,000 points on one CPU core, nearly all of it triangles.
+Cost        no parameters; a Delaunay triangulation of the measured points, by far the slowest of the fills.
 """
 
 from __future__ import annotations

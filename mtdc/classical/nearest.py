@@ -5,7 +5,7 @@
 Shapes      (H, W) float32 metres, any size, 0 = not measured -> the same, every pixel answered.
 Test time   no weights. Measured pixels come back as they were. An empty map gives zeros.
 Differs     not a search tree: an exact distance transform (Maurer et al., PAMI 2003), whose time doesn't grow with the points.
-Cost        no parameters; about 25 ms for 352 x 1216 on one CPU core.
+Cost        no parameters; one Euclidean distance transform.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ def _workers_ended(runner: Runner) -> Iterator[None]:
     finally:
         # A loop that was never built still is its config dict.
         for loop in (runner._train_loop, runner._val_loop, runner._test_loop):
-            loader = getattr(loop, "dataloader", None)
+            loader: Any = getattr(loop, "dataloader", None)
             workers = getattr(loader, "_iterator", None)
             if workers is not None:
                 workers._shutdown_workers()

@@ -239,3 +239,30 @@ def test_predictions_and_targets_of_a_padded_batch_fit_each_other():
     assert torch.equal(small.gt_depth, target)
     assert small.pred_depth.shape == small.gt_depth.shape
     assert large.pred_depth.shape == large.gt_depth.shape
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_bf16_and_memory_layout_change_rounding_and_nothing_else(channels_last):
+    plain = build_model(config()).eval()
+    quick = build_model(config(precision="bfloat16", channels_last=channels_last)).eval()
+    quick.load_state_dict(plain.state_dict(), strict=True)
+    inputs = {"sparse_depth": sparse_map(64, 96)}
+    a, b = plain(inputs)["depth"], quick(inputs)["depth"]
+    assert b.dtype == torch.float32
+    assert not torch.equal(a, b)
+    assert (a - b).abs().max() < 0.5
+    quick.train()
+    total, logged = quick.parse_losses(losses_of(quick, batch()))
+    total.backward()
+    assert logged["depth/l2"].dtype == torch.float32
+    assert all(torch.isfinite(p.grad).all() for p in quick.parameters())
+    if channels_last:
+        weight = quick.network.encoder.branches["kernel3"][1][0].weight
+        assert weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_channels_last_alone_is_the_same_to_rounding():
+    plain, other = build_model(config()).eval(), build_model(config(channels_last=True)).eval()
+    other.load_state_dict(plain.state_dict(), strict=True)
+    inputs = {"sparse_depth": sparse_map(37, 53)}
+    torch.testing.assert_close(plain(inputs)["depth"], other(inputs)["depth"], atol=1e-4, rtol=1e-5)

@@ -72,7 +72,7 @@ def test_near_surface_wins_at_an_edge():
     sparse[::4, ::3] = dense[::4, ::3]
     answer = Morphological()(sparse)
     assert (answer[:, 32:47] < 6).all()
-    near = (answer < 15).mean(axis=1)
+    near = (answer < 27.5).mean(axis=1)
     assert (near >= 20 / 80).all()
     assert (near <= 30 / 80).all()
 
@@ -92,7 +92,7 @@ def test_narrow_gap_between_near_surfaces_is_closed():
     assert Morphological(median=1, sigma=0, closing=1)(sparse)[:, 14] == pytest.approx(np.full(20, 50.0))
 
 
-def test_topmost_values_go_up_where_the_largest_window_ends():
+def test_topmost_values_go_up_before_large_windows_spread():
     sparse = np.zeros((300, 400), dtype=np.float32)
     sparse[250:, :200] = 10.0
     sparse[260:, 200:] = 20.0
@@ -120,17 +120,17 @@ def test_switched_off_smoothing_leaves_measured_values_only():
 
 @pytest.mark.parametrize("options, word", [
     ({"dilation": 4}, "dilation"), ({"closing": 0}, "closing"), ({"window": 1}, "window"), ({"median": 7}, "median"),
-    ({"growth": 1.0}, "growth"), ({"sigma": -1}, "sigma"), ({"sigma": float("nan")}, "sigma"),
+    ({"large_window": 8}, "large_window"), ({"sigma": -1}, "sigma"), ({"sigma": float("nan")}, "sigma"),
 ])  # fmt: skip
 def test_impossible_sizes_are_refused(options, word):
     with pytest.raises(ValueError, match=word):
         Morphological(**options)
 
 
-def test_slow_growth_still_ends():
+def test_small_windows_still_fill_the_map():
     sparse = np.zeros((40, 400), dtype=np.float32)
     sparse[3, 3] = 2.0
-    assert Morphological(growth=1.0001, largest_window=5)(sparse) == pytest.approx(np.full((40, 400), 2.0))
+    assert Morphological(window=3, large_window=3)(sparse) == pytest.approx(np.full((40, 400), 2.0))
 
 
 # ---- Real frames
@@ -152,10 +152,9 @@ def frames(shared):
     return [(cropped(path), cropped(drive / "groundtruth" / path.relative_to(drive / "velodyne_raw"))) for path in files]
 
 
-# Nearest and linear were measured before with other code: 1325 / 351 and 1302 / 301 mm. A fill of the same kind as the
-# morphological one reached 1049 / 267.
+# Measured before with other code on the same frames; the morphological one is the published IP-Basic (fast, Gaussian).
 @pytest.mark.parametrize(
-    "method, rmse_mm, mae_mm", [(Nearest(), 1325, 351), (Linear(), 1302, 301), (Morphological(), 1030, 267)]
+    "method, rmse_mm, mae_mm", [(Nearest(), 1325, 351), (Linear(), 1302, 301), (Morphological(), 1049, 267)]
 )
 def test_errors_on_real_frames(frames, method, rmse_mm, mae_mm):
     rmse, mae = [], []
