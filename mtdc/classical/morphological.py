@@ -8,8 +8,8 @@ doubled ones until nothing is empty.
 
 Shapes      (H, W) float32 metres, any size and density, 0 = not measured -> the same, every pixel answered.
 Test time   no weights. Measured pixels do not come back as they were. An empty map gives zeros.
-Differs     from IP-Basic ("fast" with Gaussian): true inverse depth, so that twice the depth gives twice the answer (max-filters see
-            only the order of depths, so the fill is the same); no depth limit; windows that double until all is filled.
+Differs     from IP-Basic ("fast" with Gaussian): true inverse depth, so that twice the depth gives twice the answer, where the
+            fill is the same since max-filters see only the order of depths; windows that double until all is filled.
 Cost        no parameters; some ten morphological filters.
 """
 

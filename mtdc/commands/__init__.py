@@ -20,6 +20,11 @@ COMMANDS = {
     "strip": "cut a trained model down to what it needs at test time, and say what that saves",
 }
 
+MISSING_SYSTEM_LIBRARY = (
+    "OpenCV can't load the system library {}. Install it (Debian, Ubuntu: apt install libgl1 libglib2.0-0), or use the build "
+    "for servers: pip uninstall -y opencv-python && pip install --force-reinstall --no-deps opencv-python-headless."
+)
+
 
 def main(argv: Sequence[str] | None = None, command: str | None = None) -> int:
     """Run a command; a mistake of the user's ends as one line on stderr and exit code 2."""
@@ -31,12 +36,22 @@ def main(argv: Sequence[str] | None = None, command: str | None = None) -> int:
         arguments = list(sys.argv[1:] if argv is None else argv)
         command = outer.parse_args(arguments[:1]).command
         argv = arguments[1:]
+    try:
+        return _run(command, argv)
+    except UserError as error:
+        sys.stderr.write(f"mtdc {command}: {error}\n")
+        return 2
+    except ImportError as error:
+        if "libGL" not in str(error) and "libgthread" not in str(error):
+            raise
+        sys.stderr.write(f"mtdc {command}: {MISSING_SYSTEM_LIBRARY.format(str(error).partition(':')[0])}\n")
+        return 2
+
+
+def _run(command: str, argv: Sequence[str] | None) -> int:
     module = importlib.import_module(f"{__name__}.{command}")
     parser = argparse.ArgumentParser(prog=f"mtdc {command}", description=module.__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     module.add_arguments(parser)
-    try:
-        return module.run(parser.parse_intermixed_args(argv))  # CHECKPOINT may follow options
-    except UserError as error:
-        sys.stderr.write(f"mtdc {command}: {error}\n")
-        return 2
+    status: int = module.run(parser.parse_intermixed_args(argv))  # CHECKPOINT may follow options
+    return status

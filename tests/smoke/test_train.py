@@ -1,6 +1,7 @@
 """Training and evaluation from the command line: whole runs on a small generated tree."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -140,6 +141,19 @@ def test_mistakes_end_in_one_line_and_exit_code_2(arguments, message, tmp_path, 
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir()), "nothing half-written is left"
+
+
+def test_a_missing_system_library_of_opencv_is_said(tmp_path):
+    """As on a server: importing cv2 fails for want of libGL."""
+    (tmp_path / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file: No such file or directory')")
+    done = subprocess.run(
+        [sys.executable, "-m", "mtdc", "test", "classical/nearest_kitti"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "libGL.so.1" in done.stderr
+    assert "opencv-python-headless" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_more_frames_than_there_are_in_a_batch_is_said(data, tmp_path, capsys):
