@@ -145,7 +145,9 @@ def test_mistakes_end_in_one_line_and_exit_code_2(arguments, message, tmp_path, 
 
 def test_a_missing_system_library_of_opencv_is_said(tmp_path):
     """As on a server: importing cv2 fails for want of libGL."""
-    (tmp_path / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file: No such file or directory')")
+    (tmp_path / "cv2.py").write_text(
+        "raise ImportError('libGL.so.1: cannot open shared object file: No such file or directory')"
+    )
     done = subprocess.run(
         [sys.executable, "-m", "mtdc", "test", "classical/nearest_kitti"],
         cwd=tmp_path, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(tmp_path)},

@@ -64,7 +64,9 @@ def test_imports_go_down_only(repository):
         # `from mtdc import Task` in the package itself would hide what is imported.
         known = {name for name in imported if name in ALLOWED}
         wrong += [f"{path.relative_to(repository)} imports mtdc.{name}" for name in sorted(known - ALLOWED[room])]
-        wrong += [f"{path.relative_to(repository)} imports names from mtdc itself: {sorted(imported - known)}"] * bool(imported - known)
+        wrong += [f"{path.relative_to(repository)} imports names from mtdc itself: {sorted(imported - known)}"] * bool(
+            imported - known
+        )
     assert not wrong, "\n".join(wrong)
 
 
