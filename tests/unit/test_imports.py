@@ -17,7 +17,7 @@ ALLOWED = {
     "compatibility": set(),
     "registry": {"errors"},
     "contracts": {"errors", "structures", "layers", "registry"},
-    **{part: GROUND for part in PARTS},
+    **dict.fromkeys(PARTS, GROUND),
     "data": GROUND,
     "metrics": GROUND,
     "model": GROUND | {"data"},
