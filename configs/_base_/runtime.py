@@ -5,5 +5,8 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'))
-custom_hooks = [dict(type='PlainCheckpointHook'), dict(type='IterationSeedHook')]
+custom_hooks = [
+    dict(type='PlainCheckpointHook'),
+    dict(type='IterationSeedHook'),
+    dict(type='PanelHook', frames=4)]
 log_level = 'INFO'

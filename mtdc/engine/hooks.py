@@ -8,11 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
-from ..data.io import write_depth_png
+from ..data.io import write_depth_png, write_png
 from ..structures import DepthSample
+from ..visualization.panel import sample_panel
+
+PANEL_FOLDER = "panels"
 
 
 @HOOKS.register_module()
@@ -26,6 +30,54 @@ class IterationSeedHook(Hook):
         """Seed dropout and the like."""
         words = np.random.SeedSequence([runner.seed, runner.iter, runner.rank]).generate_state(1)
         torch.manual_seed(int(words[0]))
+
+
+@HOOKS.register_module()
+class PanelHook(Hook):
+    """Pictures at validation: sparse input, depth, ground truth, error, photo and its reconstruction, one sheet a frame.
+
+    They are written as ``WORK_DIR/panels/epoch_<n>/<sample>.png``, and shown in TensorBoard where that is installed.
+
+    Args:
+        frames: How many frames, spread evenly over the validation set.
+    """
+
+    def __init__(self, frames: int = 4) -> None:
+        self.frames = frames
+
+    def after_val_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Sequence[DepthSample] | None = None
+    ) -> None:
+        """Draw the batch's first frame, if it is one of the chosen."""
+        total = len(runner.val_dataloader)
+        count = min(self.frames, total)
+        chosen = {round(i * (total - 1) / max(count - 1, 1)) for i in range(count)}
+        if not outputs or batch_idx not in chosen or not is_main_process():
+            return
+        sample = outputs[0]
+        sheet = sample_panel(
+            _array(data_batch["inputs"]["sparse_depth"][0])[0],
+            _array(sample.pred_depth)[0],
+            ground_truth=_array(sample.gt_depth)[0],
+            image=_photo(sample, "gt_image"),
+            reconstruction=_photo(sample, "pred_image"),
+        )
+        name = f"{sample.sample_id}.png"
+        write_png(Path(runner.work_dir) / PANEL_FOLDER / f"epoch_{runner.epoch}" / name, sheet)
+        # mmengine's local backend would write a second copy of the file.
+        board = runner.visualizer._vis_backends.get("TensorboardVisBackend")
+        if board is not None:
+            board.add_image(f"panel/{sample.sample_id}", sheet, step=runner.epoch)
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().float().cpu().numpy()
+
+
+def _photo(sample: DepthSample, key: str) -> np.ndarray | None:
+    """``(H, W, C)`` in 0..255, or None where the sample has none."""
+    photo = sample.get(key)
+    return None if photo is None or (photo < 0).all() else _array(photo).transpose(1, 2, 0)
 
 
 @HOOKS.register_module()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import itertools
 import warnings
 from collections.abc import Iterator, Mapping
@@ -68,7 +69,7 @@ def _loader(cfg: Config, name: str, dataset: DepthDataset) -> dict[str, Any]:
     if len(dataset) == 0:
         raise DataError(f"{name}: the data set has no frame.")
     loader = copy.deepcopy({key: value for key, value in cfg[name].items() if key != "dataset"})
-    if torch.utils.data.get_worker_info() is None and loader.get("num_workers", 0) == 0:
+    if loader.get("num_workers", 0) == 0:
         loader.pop("persistent_workers", None)
         loader.pop("prefetch_factor", None)
     if loader.get("drop_last") and len(dataset) < loader["batch_size"]:
@@ -102,12 +103,20 @@ def _runner(cfg: Config, model: MultiTaskModel, work_dir: Path, launcher: str, *
             env_cfg=cfg.get("env_cfg", {"dist_cfg": {"backend": "nccl"}}),
             log_processor=cfg.get("log_processor"),
             log_level=cfg.get("log_level", "INFO"),
-            visualizer=cfg.get("visualizer"),
+            visualizer=cfg.get("visualizer") or _visualizer(),
             randomness=cfg.randomness,
             experiment_name=f"{work_dir.name}_{config_hash(cfg)[:8]}_{next(_run_number)}",
             cfg=_described(cfg),
             **parts,
         )
+
+
+def _visualizer() -> dict[str, Any]:
+    """Scalars as JSON lines, and everything in TensorBoard where it is installed."""
+    backends = [{"type": "LocalVisBackend"}]
+    if importlib.util.find_spec("tensorboard") is not None:
+        backends.append({"type": "TensorboardVisBackend"})
+    return {"type": "Visualizer", "vis_backends": backends}
 
 
 @contextmanager
@@ -165,7 +174,10 @@ def train(cfg: Config, work_dir: Path, launcher: str = "none", resume: bool = Fa
     if cfg.get("val_dataloader") is not None:
         metrics = build_metrics(cfg.val_evaluator, "val_evaluator")
         evaluator = KeepingEvaluator(metrics)
-        val_data = build_dataset(cfg.val_dataloader.dataset, "val_dataloader.dataset", model, metric_targets(metrics), seed)
+        targets = metric_targets(metrics)
+        if any(hook.get("type") == hooks.PanelHook.__name__ for hook in cfg.get("custom_hooks", ())):
+            targets = tuple({field.name: field for field in (*targets, *model.target_fields)}.values())
+        val_data = build_dataset(cfg.val_dataloader.dataset, "val_dataloader.dataset", model, targets, seed)
         parts |= {
             "val_dataloader": _loader(cfg, "val_dataloader", val_data),
             "val_evaluator": evaluator,

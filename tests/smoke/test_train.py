@@ -14,6 +14,7 @@ from support import TREE_CROP, kitti_tree, small_run
 from mtdc.commands import main
 from mtdc.engine.checkpoint import read_checkpoint
 from mtdc.engine.config import shipped_configs
+from mtdc.visualization.panel import TITLE_HEIGHT
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,10 @@ def test_every_shipped_config_trains_evaluates_and_strips(name, data, tmp_path, 
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["frames"] == 3
     assert result["rmse"] > 0
+    panels = sorted((tmp_path / "run" / "panels" / "epoch_1").glob("*.png"))
+    assert [path.stem for path in panels] == sorted(result["per_frame"])
+    titled = 6 if "b_" not in name else 4  # image, sparse, depth, truth, error, reconstruction; without the image task 4
+    assert cv2.imread(str(panels[0])).shape[0] == titled * (TREE_CROP[0] + TITLE_HEIGHT)
     config = tmp_path / "run" / f"{name.rpartition('/')[2]}.py"  # as it ran, options included
     checkpoint = tmp_path / "run" / "epoch_1.pth"
     stripped = tmp_path / "stripped.pth"
