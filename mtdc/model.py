@@ -19,7 +19,9 @@ from .errors import ConfigError, did_you_mean
 from .registry import NETWORKS, WEIGHTING, build, config_path
 from .structures import INPUT_FIELDS, DepthSample, Field
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+#: What training replaces by what is fastest on its machine; anything else computes in float32.
+AUTO = "auto"
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, AUTO: torch.float32}
 
 
 @MODELS.register_module()
@@ -31,8 +33,8 @@ class MultiTaskModel(BaseModel):  # type: ignore[misc]
         width: One number that scales it; parts take multiples of it.
         weighting: Config of how the tasks' losses become one; None where nothing is trained.
         precision: "float32", or "bfloat16" for autocast in the network (losses and decoding stay float32). Several times
-            faster on processors and GPUs that have bf16 units.
-        channels_last: Memory layout of weights and maps that convolutions are often faster in.
+            faster on processors and GPUs that have bf16 units. "auto" lets training measure.
+        channels_last: Memory layout of weights and maps that convolutions are often faster in; True, False or "auto".
 
     Raises:
         ConfigError: Another precision.
@@ -44,18 +46,20 @@ class MultiTaskModel(BaseModel):  # type: ignore[misc]
         width: int = 16,
         weighting: Any = None,
         precision: str = "float32",
-        channels_last: bool = False,
+        channels_last: bool | str = False,
     ) -> None:
         super().__init__(data_preprocessor=BatchPreprocessor())
         if precision not in PRECISIONS:
             raise ConfigError(f"model.precision='{precision}' is not known.{did_you_mean(precision, PRECISIONS)}")
+        if channels_last not in (True, False, AUTO):
+            raise ConfigError(f"model.channels_last must be True, False or 'auto', not {channels_last!r}.")
         self.precision = PRECISIONS[precision]
-        self.channels_last = channels_last
+        self.channels_last = channels_last is True
         self.network: Network = build(NETWORKS, network, "network", width=width)
         self.weighting: Weighting | None = None
         if weighting is not None:
             self.weighting = build(WEIGHTING, weighting, "weighting", tasks=tuple(self.network.tasks))
-        if channels_last:
+        if self.channels_last:
             self.network.to(memory_format=torch.channels_last)
         #: Tasks left by strip(), or None for a whole model; written into checkpoints.
         self.keep: tuple[str, ...] | None = None

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", metavar="NAME", help="split to evaluate on; default: the config's")
     parser.add_argument("--out", type=Path, metavar="RESULT.json", help="where the result goes; default WORK_DIR/result.json")
     parser.add_argument("--save-depth", type=Path, metavar="DIR", help="write predictions as KITTI PNGs")
-    parser.add_argument("--work-dir", type=Path, metavar="DIR", help="where the log goes; default work_dirs/CONFIG/test")
+    parser.add_argument("--work-dir", type=Path, metavar="DIR", help="where the log goes; default: test/ beside the checkpoint")
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE", help="change the config")
     add_launcher(parser)
 
@@ -43,7 +43,8 @@ def run(args: argparse.Namespace) -> int:
         set_data_root(cfg, args.data_root)
     if args.split:
         cfg.test_dataloader.dataset.split = args.split
-    folder = args.work_dir if args.work_dir is not None else work_folder(args.config, None) / "test"
+    run_folder = work_folder(args.config, None) if args.checkpoint is None else args.checkpoint.parent
+    folder = args.work_dir if args.work_dir is not None else run_folder / "test"
     out = args.out if args.out is not None else folder / RESULT_NAME
     with processes(args.launcher):
         from mmengine.dist import is_main_process

@@ -30,15 +30,30 @@ def format_table(result: Mapping[str, Any]) -> str:
     """The values of a result with their units, aligned, and below them how they were measured."""
     protocol = result.get("protocol", {})
     units = protocol.get("units", {})
-    rows = [(name, _number(value, units.get(name)), _unit(units.get(name)))
-            for name, value in result.items() if name not in ("protocol", "per_frame")]  # fmt: skip
+    others = result.get("baselines", {})
+    names = [name for name in result if name not in ("protocol", "per_frame", "baselines")]
+    rows = [(name, _number(result[name], units.get(name)), _unit(units.get(name))) for name in names]
     rules = [(name, _text(value)) for name, value in protocol.items() if name != "units" and value is not None]
     first = max((len(name) for name, *_ in (*rows, *rules)), default=0)
     second = max((len(number) for _, number, _ in rows), default=0)
     lines = [f"{name:<{first}}  {number:>{second}}  {unit}".rstrip() for name, number, unit in rows]
+    if others:
+        lines += ["", *_comparison(result, others, units)]
     if rules:
         lines += ["", *(f"{name:<{first}}  {text}" for name, text in rules)]
     return "\n".join(lines) + "\n"
+
+
+def _comparison(result: Mapping[str, Any], others: Mapping[str, Any], units: Mapping[str, str]) -> list[str]:
+    """The network beside methods without weights on the same frames, one line each."""
+    columns = [name for name in ("rmse", "mae", "irmse", "imae") if name in result]
+    width = max(len(name) for name in ("this network", *others))
+    heads = [f"{name} {_unit(units.get(name))}".strip() for name in columns]
+    lines = [" ".join([f"{'':<{width}}", *(f"{head:>12}" for head in heads)])]
+    for name, values in (("this network", result), *others.items()):
+        numbers = (_number(values.get(column), units.get(column)) for column in columns)
+        lines.append(" ".join([f"{name:<{width}}", *(f"{number:>12}" for number in numbers)]))
+    return lines
 
 
 def save_result(path: str | Path, result: Mapping[str, Any]) -> None:

@@ -29,6 +29,7 @@ from . import hooks
 from .checkpoint import file_hash, load_weights
 from .config import config_hash
 from .distributed import wrapper_config
+from .precision import resolve
 from .result import result_dict, save_result
 
 RESULT_NAME = "result.json"
@@ -150,6 +151,7 @@ def train(cfg: Config, work_dir: Path, launcher: str = "none", resume: bool = Fa
         ConfigError, DataError: Before anything is trained.
     """
     seed = _seed(cfg)
+    resolve(cfg.model, work_dir, resume)
     torch.manual_seed(seed)  # the first weights are part of what a seed repeats
     model = build_model(cfg.model)
     if not any(p.requires_grad for p in model.parameters()):
@@ -189,9 +191,23 @@ def train(cfg: Config, work_dir: Path, launcher: str = "none", resume: bool = Fa
     if evaluator is None or not evaluator.values:
         return None
     result = _result(cfg, evaluator, cfg.val_dataloader, _last_checkpoint(work_dir))
+    if cfg.get("baselines"):
+        result["baselines"] = _baselines(cfg, work_dir, launcher)
     if is_main_process():
         save_result(work_dir / RESULT_NAME, result)
     return result
+
+
+def _baselines(cfg: Config, work_dir: Path, launcher: str) -> dict[str, dict[str, Any]]:
+    """Methods without weights on the validation frames, measured as the network was."""
+    values = {}
+    for name, method in cfg.baselines.items():
+        changed = copy.deepcopy(cfg)
+        changed.model = {"type": "MultiTaskModel", "network": {"type": "ClassicalNetwork", "method": method}}
+        changed.test_dataloader, changed.test_evaluator, changed.test_cfg = cfg.val_dataloader, cfg.val_evaluator, cfg.val_cfg
+        result = evaluate(changed, None, work_dir / "baselines" / name, launcher=launcher)
+        values[name] = {key: value for key, value in result.items() if key not in ("protocol", "per_frame")}
+    return values
 
 
 def _last_checkpoint(work_dir: Path) -> Path | None:

@@ -34,6 +34,7 @@ def test_every_shipped_config_trains_evaluates_and_strips(name, data, tmp_path, 
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["frames"] == 3
     assert result["rmse"] > 0
+    assert set(result["baselines"]) == {"nearest", "linear", "morphological"}
     panels = sorted((tmp_path / "run" / "panels" / "epoch_1").glob("*.png"))
     assert [path.stem for path in panels] == sorted(result["per_frame"])
     titled = 6 if "b_" not in name else 4  # image, sparse, depth, truth, error, reconstruction; without the image task 4
@@ -103,6 +104,7 @@ def test_methods_without_weights_are_evaluated_by_the_same_command(name, data, t
         run("test", name, data, tmp_path / "test", "--split", "val", "--save-depth", str(saved), "--cfg-options", *options) == 0
     )
     result = json.loads((tmp_path / "test" / "result.json").read_text())
+    assert "baselines" not in result
     files = sorted(saved.glob("*.png"))
     assert [path.stem for path in files] == sorted(result["per_frame"])
     for path in files:
@@ -166,3 +168,15 @@ def test_a_missing_system_library_of_opencv_is_said(tmp_path):
 def test_more_frames_than_there_are_in_a_batch_is_said(data, tmp_path, capsys):
     assert run("train", "aux_image_kitti", data, tmp_path / "run", *small_run(**{"train_dataloader.batch_size": 50})) == 2
     assert "4 frames are fewer than batch_size=50" in capsys.readouterr().err
+
+
+def test_baselines_of_a_training_are_the_same_numbers_as_their_own_evaluation(data, tmp_path):
+    assert run("train", "small/filled_mask_kitti_small", data, tmp_path / "run", *small_run(**{"train_cfg.max_epochs": 1})) == 0
+    trained = json.loads((tmp_path / "run" / "result.json").read_text())
+    height, width = TREE_CROP
+    options = [f"test_dataloader.dataset.transforms.0.{key}={value}" for key, value in (("height", height), ("width", width))]
+    for name, values in trained["baselines"].items():
+        folder = tmp_path / name
+        assert run("test", f"classical/{name}_kitti", data, folder, "--split", "val", "--cfg-options", *options) == 0
+        alone = json.loads((folder / "result.json").read_text())
+        assert values == {key: alone[key] for key in values}

@@ -29,5 +29,10 @@ test_dataloader = val_dataloader
 
 val_evaluator = dict(type='KittiDepthMetric', clamp_m=(0.9, 100.0))
 test_evaluator = val_evaluator
+# Methods without weights, evaluated on the same frames when training ends.
+baselines = dict(
+    nearest=dict(type='Nearest'),
+    linear=dict(type='Linear'),
+    morphological=dict(type='Morphological'))
 val_cfg = dict()
 test_cfg = dict()

@@ -1,0 +1,77 @@
+"""Which precision and memory layout train fastest on this machine: measured at the start, and kept for the whole run."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.device import get_device
+from mmengine.dist import broadcast_object_list, is_main_process
+
+from ..data.io import write_json
+from ..model import AUTO, build_model
+
+CHOICE_NAME = "precision.json"
+#: In order of preference: a later one must be faster by more than the noise of two steps.
+CANDIDATES = (
+    {"precision": "float32", "channels_last": False},
+    {"precision": "float32", "channels_last": True},
+    {"precision": "bfloat16", "channels_last": True},
+)
+CLEARLY_FASTER = 0.9
+#: (H, W) of the trial steps: large enough that convolutions outweigh everything else, small enough for slow machines.
+TRIAL_SIZE = (96, 320)
+TRIAL_STEPS = 2
+
+
+def resolve(model_cfg: dict[str, Any], work_dir: Path, resume: bool) -> None:
+    """Replace "auto" in a model's config by what is fastest here, and note the choice in the work folder.
+
+    A resumed run takes the earlier choice, so that it goes on as it began.
+    """
+    if AUTO not in (model_cfg.get("precision"), model_cfg.get("channels_last")):
+        return
+    file = work_dir / CHOICE_NAME
+    choice: list[Any] = [None]
+    if is_main_process():
+        if resume and file.is_file():
+            choice = [json.loads(file.read_text())["chosen"]]
+        else:
+            seconds = [step_seconds({**model_cfg, **candidate}) for candidate in CANDIDATES]
+            choice = [fastest(seconds)]
+            work_dir.mkdir(parents=True, exist_ok=True)
+            trials = [{**candidate, "relative_time": s / seconds[0]} for candidate, s in zip(CANDIDATES, seconds, strict=True)]
+            write_json(file, {"chosen": choice[0], "trials": trials})
+    broadcast_object_list(choice)
+    for key, value in choice[0].items():
+        if model_cfg.get(key) == AUTO:
+            model_cfg[key] = value
+
+
+def fastest(seconds: list[float]) -> dict[str, Any]:
+    """The candidate of least time, where a later one wins only if it is clearly faster."""
+    best = 0
+    for number in range(1, len(seconds)):
+        if seconds[number] < CLEARLY_FASTER * seconds[best]:
+            best = number
+    return dict(CANDIDATES[best])
+
+
+def step_seconds(model_cfg: Mapping[str, Any]) -> float:
+    """Time of the fastest of a few steps forward and backward, after one to warm up."""
+    with torch.random.fork_rng():  # the trial must not change what the seed repeats
+        model = build_model(model_cfg).to(get_device()).train()
+        shapes = {"sparse_depth": (1, 1, *TRIAL_SIZE), "image": (1, 3, *TRIAL_SIZE), "intrinsics": (1, 3, 3)}
+        inputs = {key: torch.ones(shapes[key], device=get_device()) for key in model.network.needs}
+        times = []
+        for _ in range(1 + TRIAL_STEPS):
+            start = time.perf_counter()
+            sum(value.float().mean() for value in model(inputs).values()).backward()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            times.append(time.perf_counter() - start)
+    return min(times[1:])
