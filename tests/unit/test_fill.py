@@ -42,3 +42,61 @@ def test_values_come_from_the_map():
 def test_scales_with_depth():
     sparse = sparse_map(48, 64, density=0.05)
     torch.testing.assert_close(closest_surface_fill(2 * sparse), 2 * closest_surface_fill(sparse), rtol=1e-4, atol=1e-4)
+
+
+def test_a_near_point_covers_its_diamond_over_far_points():
+    """Radius 2: |dy| + |dx| <= 2, thirteen pixels, and not the square around it."""
+    sparse = torch.full((1, 1, 15, 17), 40.0)
+    sparse[..., 7, 8] = 5.0
+    rows, columns = torch.meshgrid(torch.arange(15), torch.arange(17), indexing="ij")
+    inside = (rows - 7).abs() + (columns - 8).abs() <= 2
+    assert inside.sum() == 13
+    torch.testing.assert_close(closest_surface_fill(sparse)[0, 0], torch.where(inside, 5.0, 40.0))
+
+
+@pytest.mark.parametrize(
+    ("gap", "near"),
+    [
+        (3, 2),  # growth alone: two pixels from each side, the near side first
+        (8, 2),  # four pixels are left by growth, and closing takes the lower, which is the far side
+        (9, 5),  # five are too many for closing: the window of 5 leaves one, which is near's
+        (12, 7),  # growth 2, window 5: 2, window 7: 3; of the last four pixels far has the outermost
+        (14, 7),
+        (16, 9),  # two pixels are left to the window of 13, and near takes both
+        (20, 13),  # its whole reach: six
+        (24, 13),
+        (26, 13),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_gap_between_near_and_far_is_filled_step_by_step(gap, near, turned):
+    """Columns of 5 m, a gap, columns of 40 m: how many pixels of the gap become near."""
+    line = torch.tensor([5.0] * 20 + [0.0] * gap + [40.0] * 20)
+    sparse = line.expand(1, 1, 24, -1)
+    expected = torch.tensor([5.0] * (20 + near) + [40.0] * (20 + gap - near)).expand(1, 1, 24, -1)
+    if turned:
+        sparse, expected = sparse.mT, expected.mT
+    torch.testing.assert_close(closest_surface_fill(sparse), expected)
+
+
+def test_what_no_window_reaches_has_the_mean_of_its_cell():
+    """Points at columns 0 (5 m) and 28 (20 m) reach 13 columns each: column 14 is left, in the cell of columns 8 to 15.
+
+    The cell knows 6 columns of 1/5 and one of 1/20 per metre, and 7 / (6/5 + 1/20) = 5.6 m.
+    """
+    sparse = torch.zeros(1, 1, 8, 40)
+    sparse[..., 0, 0] = 5.0
+    sparse[..., 0, 28] = 20.0
+    line = torch.tensor([5.0] * 14 + [5.6] + [20.0] * 25)
+    torch.testing.assert_close(closest_surface_fill(sparse), line.expand(1, 1, 8, 40))
+
+
+def test_far_outside_the_nearest_known_cells_value_goes_on():
+    """One point at each end: halfway between them the near one's cells meet the far one's."""
+    sparse = torch.zeros(1, 1, 8, 320)
+    sparse[..., 0, 0] = 5.0
+    sparse[..., 0, 319] = 20.0
+    line = closest_surface_fill(sparse)[0, 0, 3]
+    assert torch.allclose(line[:150], torch.tensor(5.0))
+    assert torch.allclose(line[-100:], torch.tensor(20.0))
+    assert ((line - 5).abs() < 1e-4).logical_or((line - 20).abs() < 1e-4).all()
