@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """Something outside the program is wrong: a file, a folder, a config. The text says which one and what to do."""
+    """Something outside the program is wrong: a file, a folder, a config. The text says which one and what to do.
+
+    torch raises a data loader worker's error again in the main process, with the worker's printed traceback for a text; of
+    that the error's own text is kept.
+    """
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(_own_text(text, type(self).__name__))
 
 
 class ConfigError(UserError):
@@ -16,6 +24,14 @@ class ConfigError(UserError):
 
 class DataError(UserError):
     """A file or folder is missing, unreadable, or holds something else than expected."""
+
+
+def _own_text(text: str, name: str) -> str:
+    """What an error of that name said, where the text is a traceback of it as torch's ``ExceptionWrapper`` sends it."""
+    if not text.startswith(f"Caught {name} in ") or "\nOriginal Traceback" not in text:
+        return text
+    # The last one: its causes stand above it.
+    return re.split(rf"^(?:[\w.]+\.)?{name}: ", text, flags=re.MULTILINE)[-1].strip()
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
