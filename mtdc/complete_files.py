@@ -15,16 +15,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from .data.io import (
-    read_calibration,
-    read_depth,
-    read_image,
-    read_intrinsics,
-    read_velodyne,
-    write_cloud,
-    write_depth_png,
-    write_png,
-)
+from .data.calibration import read_calibration, read_intrinsics
+from .data.io import is_depth_png, read_depth, read_image, read_velodyne, write_cloud, write_depth_png, write_png
+from .data.maps import IMAGE_SUFFIXES
 from .errors import ConfigError, DataError
 from .infer import Completer
 from .visualization.cloud import cloud, evidence_mask
@@ -33,7 +26,6 @@ from .visualization.colormap import colorize_depth, depth_range
 VELODYNE_SUFFIX = ".bin"
 SUFFIXES = (".png", ".npy", VELODYNE_SUFFIX)
 KINDS = "16-bit depth .png (metres * 256), .npy (float metres) or velodyne .bin"
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 OUTPUT_FOLDERS = ("depth", "color", "cloud")
 
 
@@ -53,8 +45,8 @@ class ScanList:
     """The scans among files and folders, each with a name of its own.
 
     A result is named after its file; where two files have the same name, all are named by their path below the folder that
-    they have in common, joined with "_". Folders are searched to their ends, also through links; hidden files and earlier
-    results (in the three folders of ``out``) are left out.
+    they have in common, joined with "_". Folders are searched to their ends, also through links; hidden files, photos (8-bit
+    and colour PNGs) and earlier results (in the three folders of ``out``) are left out there.
 
     Args:
         inputs: Files and folders.
@@ -69,6 +61,8 @@ class ScanList:
         self.out = out
         #: Files in the folders that are no scans, or are earlier results.
         self.ignored = 0
+        #: 8-bit and colour PNGs in the folders.
+        self.photos = 0
         found: dict[Path, Path] = {}
         for item in map(Path, inputs):
             for path in self._below(item) if item.is_dir() else [_checked_file(item)]:
@@ -90,7 +84,7 @@ class ScanList:
 
     def _below(self, folder: Path) -> list[Path]:
         own = {(self.out / name).resolve() for name in OUTPUT_FOLDERS}
-        scans, others, visited = [], 0, set()
+        scans, photos, others, visited = [], 0, 0, set()
         for current, folders, files in os.walk(folder, followlinks=True):
             real = Path(current).resolve()
             # A link to a folder above would be walked for ever.
@@ -103,13 +97,20 @@ class ScanList:
             for name in sorted(files):
                 if name.startswith("."):
                     continue
-                if Path(name).suffix.lower() in SUFFIXES:
-                    scans.append(Path(current, name))
-                else:
+                path = Path(current, name)
+                if path.suffix.lower() not in SUFFIXES:
                     others += 1
+                elif path.suffix.lower() == ".png" and not is_depth_png(path):
+                    photos += 1
+                else:
+                    scans.append(path)
         self.ignored += others
+        self.photos += photos
         if not scans:
-            raise DataError(f"folder {folder} holds no scan ({others} other files or earlier results); looked for {KINDS}.")
+            raise DataError(
+                f"folder {folder} holds no scan ({photos} 8-bit or colour PNGs, {others} other files or earlier results); "
+                f"looked for {KINDS}."
+            )
         return scans
 
 
@@ -144,7 +145,7 @@ class Camera:
     """What is known about the camera of the scans.
 
     Args:
-        intrinsics: File with the camera matrix; for PNG and NPY it goes before the calibration's.
+        intrinsics: File with the camera matrix of PNG and NPY; it goes before the calibration's.
         calibration: KITTI calibration folder (``calib_cam_to_cam.txt``; for velodyne scans also ``calib_velo_to_cam.txt``).
         index: The rectified camera that velodyne scans are projected into.
 
@@ -155,16 +156,22 @@ class Camera:
     def __init__(self, intrinsics: str | Path | None = None, calibration: str | Path | None = None, index: int = 2) -> None:
         self.index = index
         self.calibration = None if calibration is None else read_calibration(calibration)
-        #: Camera matrix ``(3, 3)``, where it is known.
-        self.intrinsics: np.ndarray | None = None
-        self._size: tuple[int, int] | None = None
-        if self.calibration is not None:
-            self.intrinsics = self.calibration.intrinsics(index)
-            self._size = self.calibration.size(index)
-        if intrinsics is not None:
-            self.intrinsics = read_intrinsics(intrinsics)
-            # A matrix of its own may belong to a crop: the calibration's size says nothing about it.
-            self._size = None
+        self._calibrated = None if self.calibration is None else self.calibration.intrinsics(index)
+        self._own = None if intrinsics is None else read_intrinsics(intrinsics)
+        #: ``(H, W)`` that PNG and NPY must have. A matrix of its own may belong to a crop: the calibration says nothing then.
+        self._size = None if self.calibration is None or self._own is not None else self.calibration.size(index)
+
+    @property
+    def known(self) -> bool:
+        """Whether every scan that can be read has a camera matrix."""
+        return self._own is not None or self._calibrated is not None
+
+    def intrinsics(self, path: Path) -> np.ndarray | None:
+        """Camera matrix ``(3, 3)`` of a scan, where it is known."""
+        # A velodyne scan is projected with the calibration, into the calibration's image.
+        if self._own is None or path.suffix.lower() == VELODYNE_SUFFIX:
+            return self._calibrated
+        return self._own
 
     def check(self, scans: ScanList) -> None:
         """Say whether the scans can be read with what is known.
@@ -238,15 +245,15 @@ def complete_files(
     photos = {} if images is None else _photos(scans, Path(images))
     if "image" in completer.needs and images is None:
         raise ConfigError("this model reads the photo too: give --images DIR with photos of the scans' names.")
-    if "intrinsics" in completer.needs and camera.intrinsics is None:
+    if "intrinsics" in completer.needs and not camera.known:
         raise ConfigError("this model reads the camera matrix too: give --intrinsics FILE or --calib DIR.")
     if color_range_m is not None:
         depth_range(np.empty(0), *color_range_m)
     camera.check(scans)
-    folders = OUTPUT_FOLDERS if camera.intrinsics is not None else OUTPUT_FOLDERS[:2]
+    folders = OUTPUT_FOLDERS if camera.known else OUTPUT_FOLDERS[:2]
     targets = tuple(scans.out / folder for folder in folders)
     for target in targets:
-        _make_folder(target)
+        _check_writable(target)
     done = 0
     try:
         # Without a terminal, or for one scan, a progress bar only clutters.
@@ -270,11 +277,15 @@ def _complete(
             f"{scan.path} is {sparse_depth.shape[1]}x{sparse_depth.shape[0]} and its photo {photo} "
             f"{image.shape[1]}x{image.shape[0]}; they must be of the same camera, crop and size."
         )
-    depth = completer(sparse_depth, image=image, intrinsics=camera.intrinsics)
+    intrinsics = camera.intrinsics(scan.path)
+    depth = completer(sparse_depth, image=image, intrinsics=intrinsics)
+    color = colorize_depth(depth, *(color_range_m or (None, None)))
+    points = None if intrinsics is None else cloud(depth, intrinsics, image, evidence_mask(sparse_depth))
+    # Written together, and the folders made by it: a scan that fails leaves nothing behind.
     write_depth_png(scan.output(out, "depth"), depth)
-    write_png(scan.output(out, "color"), colorize_depth(depth, *(color_range_m or (None, None))))
-    if camera.intrinsics is not None:
-        write_cloud(scan.output(out, "cloud"), *cloud(depth, camera.intrinsics, image, evidence_mask(sparse_depth)))
+    write_png(scan.output(out, "color"), color)
+    if points is not None:
+        write_cloud(scan.output(out, "cloud"), *points)
 
 
 def _photos(scans: ScanList, folder: Path) -> dict[Path, Path]:
@@ -292,8 +303,13 @@ def _photos(scans: ScanList, folder: Path) -> dict[Path, Path]:
     return {scan.path: known[scan.path.stem] for scan in scans}
 
 
-def _make_folder(folder: Path) -> None:
+def _check_writable(folder: Path) -> None:
+    """Say now, and without making it, whether the folder can be made and written to."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     except OSError as error:
         raise DataError(f"can't write to {folder}: {error.strerror or error}.") from error
+    if not existing.is_dir():
+        raise DataError(f"can't write to {folder}: {existing} is a file.")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise DataError(f"can't write to {folder}: {existing} may not be written to.")

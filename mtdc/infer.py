@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .data.io import FARTHEST_DEPTH_M
+from .data.calibration import check_intrinsics
+from .data.io import check_depth
 from .errors import ConfigError, DataError
 from .model import MultiTaskModel, build_model
 
@@ -59,11 +60,14 @@ class Completer:
             DataError: An input has another shape or type, holds values that can't be metres or no measured point, or is
                 missing though the model needs it; or the model answers something that is no depth.
         """
-        sparse = _check_sparse_depth(_as_array(sparse_depth, "sparse depth"))
+        sparse = check_depth(_as_array(sparse_depth, "sparse depth"), "sparse depth")
+        if not sparse.any():
+            width_by_height = f"{sparse.shape[1]}x{sparse.shape[0]}"
+            raise DataError(f"sparse depth has no measured point ({width_by_height} pixels, all 0): nothing to complete.")
         inputs = {"sparse_depth": torch.from_numpy(sparse)[None, None]}
         given = {"image": image, "intrinsics": intrinsics}
         checks: dict[str, Callable[[np.ndarray, tuple[int, ...]], Tensor]]
-        checks = {"image": _check_image, "intrinsics": _check_intrinsics}
+        checks = {"image": _image_tensor, "intrinsics": _intrinsics_tensor}
         for key in self.needs:
             if key == "sparse_depth":
                 continue
@@ -94,20 +98,12 @@ def load(config: str | Path, checkpoint: str | Path | None = None, device: str |
         ConfigError: Unknown or faulty config, weights missing or given to a method without any, no such device.
         DataError: The checkpoint is missing, broken or belongs to another config.
     """
-    from .engine.checkpoint import load_weights
+    # Imported here: a Completer around a model of one's own needs no engine.
     from .engine.config import load_config
+    from .engine.runs import load_trained
 
     model = build_model(load_config(config).model)
-    trained = sum(1 for _ in model.parameters()) > 0
-    if trained and checkpoint is None:
-        raise ConfigError(
-            f"config '{config}' is a network and needs trained weights: give its checkpoint (--checkpoint FILE, "
-            "or checkpoint=FILE in Python), or take a method without weights such as 'classical/nearest_kitti'."
-        )
-    if checkpoint is not None:
-        if not trained:
-            raise ConfigError(f"config '{config}' has no weights to load: leave the checkpoint ({checkpoint}) out.")
-        load_weights(model, checkpoint)
+    load_trained(model, None if checkpoint is None else Path(checkpoint))
     completer = Completer(model, device or ("cuda" if torch.cuda.is_available() else "cpu"))
     completer.model.strip(keep=("depth",))
     return completer
@@ -130,40 +126,7 @@ def _as_array(value: np.ndarray | Tensor, name: str) -> np.ndarray:
     return value
 
 
-def _check_sparse_depth(depth: np.ndarray) -> np.ndarray:
-    if depth.ndim != 2:
-        single = 1 in depth.shape and depth.ndim > 2
-        hint = " Take one frame, without batch and channel axes." if single else ""
-        raise DataError(f"sparse depth must be (H, W), one frame, not of shape {depth.shape}.{hint}")
-    if not depth.size:
-        raise DataError(f"sparse depth of shape {depth.shape} has no pixel.")
-    if not np.issubdtype(depth.dtype, np.floating):
-        raise DataError(
-            f"sparse depth must be floats in metres, not {depth.dtype}; divide the values of a KITTI depth PNG by 256, "
-            "millimetres by 1000."
-        )
-    unknown = int(np.count_nonzero(~np.isfinite(depth)))
-    if unknown:
-        raise DataError(
-            f"sparse depth holds {unknown} values that are NaN or infinite; pixels without a measurement must be 0."
-        )
-    depth = np.ascontiguousarray(depth, dtype=np.float32)
-    low, high = float(depth.min()), float(depth.max())
-    if low < 0:
-        raise DataError(f"sparse depth holds negative values ({low:g}); pixels without a measurement must be 0.")
-    if high > FARTHEST_DEPTH_M:
-        raise DataError(
-            f"sparse depth reaches {high:g}, which is no distance in metres: divide millimetres by 1000, "
-            "the values of a KITTI depth PNG by 256."
-        )
-    if high == 0:
-        raise DataError(
-            f"sparse depth has no measured point ({depth.shape[1]}x{depth.shape[0]} pixels, all 0): nothing to complete."
-        )
-    return depth
-
-
-def _check_image(image: np.ndarray, size: tuple[int, ...]) -> Tensor:
+def _image_tensor(image: np.ndarray, size: tuple[int, ...]) -> Tensor:
     if image.shape != (*size, 3):
         hint = ""
         if image.shape == (3, *size):
@@ -179,13 +142,5 @@ def _check_image(image: np.ndarray, size: tuple[int, ...]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))[None]
 
 
-def _check_intrinsics(intrinsics: np.ndarray, size: tuple[int, ...]) -> Tensor:
-    if intrinsics.shape != (3, 3):
-        raise DataError(f"intrinsics must be (3, 3), not of shape {intrinsics.shape}.")
-    matrix = intrinsics.astype(np.float32)
-    bad = not np.isfinite(matrix).all() or matrix[0, 0] <= 0 or matrix[1, 1] <= 0 or not np.allclose(matrix[2], (0, 0, 1))
-    if bad or np.array_equal(matrix, np.eye(3)):
-        raise DataError(
-            f"intrinsics {matrix.tolist()} are no camera matrix; expected rows (fx 0 cx), (0 fy cy), (0 0 1) in pixels."
-        )
-    return torch.from_numpy(matrix)[None]
+def _intrinsics_tensor(intrinsics: np.ndarray, size: tuple[int, ...]) -> Tensor:
+    return torch.from_numpy(check_intrinsics(intrinsics, "intrinsics").astype(np.float32))[None]

@@ -155,31 +155,44 @@ def read_intrinsics(path: str | Path) -> np.ndarray:
         fx, fy, cx, cy = numbers
         matrix = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], dtype=np.float64)
     elif numbers.size == 9:
-        matrix = numbers.reshape(3, 3).astype(np.float64)
+        matrix = numbers.reshape(3, 3)
     else:
         hint = " 12 numbers are a projection matrix: keep its first three columns." if numbers.size == 12 else ""
         raise DataError(f"intrinsics {path} holds {numbers.size} numbers; expected 9 row by row, or fx fy cx cy.{hint}")
-    _check_intrinsics(matrix, path)
-    return matrix
+    return check_intrinsics(matrix, f"intrinsics {path}")
 
 
-def _check_intrinsics(matrix: np.ndarray, path: Path) -> None:
+def check_intrinsics(matrix: np.ndarray, name: str) -> np.ndarray:
+    """A camera matrix in pixels, from wherever it came.
+
+    Args:
+        matrix: ``(3, 3)`` numbers.
+        name: What it is, for messages ("intrinsics FILE").
+
+    Returns:
+        The same as float64.
+
+    Raises:
+        DataError: Another shape or type, NaN, the identity, or no camera matrix in pixels.
+    """
+    if matrix.shape != (3, 3) or not (np.issubdtype(matrix.dtype, np.floating) or np.issubdtype(matrix.dtype, np.integer)):
+        raise DataError(f"{name} must be numbers (3, 3), not {matrix.dtype} of shape {matrix.shape}.")
+    matrix = matrix.astype(np.float64)
     if not np.isfinite(matrix).all():
-        raise DataError(f"intrinsics {path} hold NaN or infinity; expected a camera matrix in pixels.")
+        raise DataError(f"{name} hold NaN or infinity; expected a camera matrix in pixels.")
     if np.array_equal(matrix, np.eye(3)):
-        raise DataError(f"intrinsics {path} are the identity, which is no camera; expected focal lengths in pixels.")
+        raise DataError(f"{name} are the identity, which is no camera; expected focal lengths in pixels.")
     if not np.allclose(matrix[2], (0, 0, 1)) or abs(matrix[1, 0]) > 1e-6:
-        raise DataError(
-            f"intrinsics {path}: found {matrix.tolist()}; expected rows (fx 0 cx), (0 fy cy), (0 0 1). Is it transposed?"
-        )
+        raise DataError(f"{name}: found {matrix.tolist()}; expected rows (fx 0 cx), (0 fy cy), (0 0 1). Is it transposed?")
     fx, fy = matrix[0, 0], matrix[1, 1]
     if fx <= 0 or fy <= 0:
-        raise DataError(f"intrinsics {path}: focal lengths {fx:g}, {fy:g}; expected positive pixels.")
+        raise DataError(f"{name}: focal lengths {fx:g}, {fy:g}; expected positive pixels.")
     if fx < _SMALLEST_FOCAL_PX or fy < _SMALLEST_FOCAL_PX:
         raise DataError(
-            f"intrinsics {path}: focal lengths {fx:g}, {fy:g} are no pixels. They are probably parts of the image's size: "
+            f"{name}: focal lengths {fx:g}, {fy:g} are no pixels. They are probably parts of the image's size: "
             "multiply by width and height."
         )
+    return matrix
 
 
 def _numbers_of_npy(path: Path) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Files of depth completion: depth PNGs, photos, labels, LiDAR scans, calibration, point clouds; read with care, written whole.
+"""Files of depth completion: depth PNGs, photos, labels, LiDAR scans, point clouds; read with care, written whole.
 
 Reading raises :class:`~mtdc.errors.DataError` with one line that names the file, what was found and what was expected. Writing
 goes through :func:`atomic_path`: a reader never sees half a file, and an interrupted run leaves the old one.
@@ -19,37 +19,17 @@ import cv2
 import numpy as np
 
 from ..errors import DataError
-from .calibration import Calibration, read_calibration, read_intrinsics
-
-__all__ = [
-    "Calibration",
-    "atomic_path",
-    "read_calibration",
-    "read_depth",
-    "read_depth_png",
-    "read_image",
-    "read_intrinsics",
-    "read_labels",
-    "read_raw_png",
-    "read_velodyne",
-    "write_cloud",
-    "write_depth_png",
-    "write_json",
-    "write_png",
-]
 
 #: Stored value of one metre in a depth PNG (KITTI's convention).
 DEPTH_PNG_SCALE = 256.0
 #: No depth sensor of the field sees farther (metres); more is nearly always millimetres.
 FARTHEST_DEPTH_M = 1000.0
-#: Weights of red, green and blue in gray (ITU-R 601).
-GRAY_WEIGHTS = (0.299, 0.587, 0.114)
 
 _PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 _JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 #: Where the two bytes "bits a sample, colour type" stand in a PNG.
 _PNG_BITS = 24
-_PNG_PALETTE = 3
+_PNG_GRAY, _PNG_PALETTE = 0, 3
 #: An end mark farther from the end than this belongs to something else (a thumbnail in the header).
 _TAIL_BYTES = 1024
 
@@ -101,40 +81,76 @@ def read_depth(path: str | Path) -> np.ndarray:
         depth = np.load(path, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise DataError(f"depth file {path} can't be read as a plain .npy array ({error}).") from error
-    if not isinstance(depth, np.ndarray) or depth.ndim != 2 or not depth.size:
-        shape = getattr(depth, "shape", type(depth).__name__)
-        raise DataError(f"depth file {path} holds {shape}; expected a 2-D array (H, W) of metres.")
+    if not isinstance(depth, np.ndarray):
+        raise DataError(f"depth file {path} holds several arrays ({type(depth).__name__}); expected one map (H, W) of metres.")
+    return check_depth(depth, f"depth file {path}")
+
+
+def check_depth(depth: np.ndarray, name: str) -> np.ndarray:
+    """One depth map in metres, 0 = none, from wherever it came.
+
+    Args:
+        depth: ``(H, W)`` floats.
+        name: What it is, for messages.
+
+    Returns:
+        The same as contiguous float32.
+
+    Raises:
+        DataError: Another shape or type, no pixel, NaN, infinite or negative values, or values that can't be metres.
+    """
+    if depth.ndim != 2 or not depth.size:
+        hint = " Take one frame, without batch and channel axes." if depth.ndim > 2 and 1 in depth.shape else ""
+        raise DataError(f"{name} has the shape {depth.shape}; expected one map (H, W) of metres.{hint}")
     if not np.issubdtype(depth.dtype, np.floating):
         raise DataError(
-            f"depth file {path} holds {depth.dtype}; expected float metres. Integers are probably millimetres or metres * 256: "
-            "divide them first."
+            f"{name} holds {depth.dtype}; expected floats in metres: divide the values of a KITTI depth PNG by 256, "
+            "millimetres by 1000."
         )
-    return _checked_depth(depth, f"depth file {path}")
-
-
-def _checked_depth(depth: np.ndarray, name: str) -> np.ndarray:
-    if not np.isfinite(depth).all():
-        count = int(np.count_nonzero(~np.isfinite(depth)))
-        raise DataError(f"{name} holds {count} values that are NaN or infinite; expected finite metres with 0 = none.")
+    unknown = int(np.count_nonzero(~np.isfinite(depth)))
+    if unknown:
+        raise DataError(f"{name} holds {unknown} values that are NaN or infinite; expected metres with 0 = none.")
     low, high = float(depth.min()), float(depth.max())
     if low < 0:
         raise DataError(f"{name} holds negative depth ({low:g}); expected metres with 0 = none.")
     if high > FARTHEST_DEPTH_M:
-        raise DataError(f"{name} holds depth up to {high:g}; expected metres. These are probably millimetres: divide by 1000.")
-    return depth.astype(np.float32)
+        raise DataError(
+            f"{name} holds depth up to {high:g}, which is no distance in metres: divide millimetres by 1000, the values of a "
+            "KITTI depth PNG by 256."
+        )
+    return np.ascontiguousarray(depth, dtype=np.float32)
 
 
-def read_image(path: str | Path, gray: bool = False) -> np.ndarray:
+def is_depth_png(path: str | Path) -> bool:
+    """Whether a file can be a depth PNG, by its header alone: False for 8-bit and colour PNGs.
+
+    True for a file that can't be opened or is no PNG: reading it says what is wrong with it.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            header = file.read(_PNG_BITS + 2)
+    except OSError:
+        return True
+    return _png_format(header) in (None, (16, _PNG_GRAY))
+
+
+def _png_format(start: bytes) -> tuple[int, int] | None:
+    """Bits a sample and colour type, or None where the file's start is not that of a PNG."""
+    if not start.startswith(_PNG_START) or len(start) < _PNG_BITS + 2:
+        return None
+    return start[_PNG_BITS], start[_PNG_BITS + 1]
+
+
+def read_image(path: str | Path) -> np.ndarray:
     """A PNG or JPEG photo, pixels as stored (an orientation tag is ignored: depth maps have none).
 
     Returns:
-        ``(H, W, 3)`` float32 RGB 0..255; with ``gray`` ``(H, W)``, 0.299 R + 0.587 G + 0.114 B (ITU-R 601), not rounded.
+        ``(H, W, 3)`` float32 RGB 0..255.
 
     Raises:
         DataError: The file is missing or broken.
     """
-    color = _decode(path, "image", cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)[..., ::-1].astype(np.float32)
-    return color @ np.asarray(GRAY_WEIGHTS, dtype=np.float32) if gray else color
+    return _decode(path, "image", cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)[..., ::-1].astype(np.float32)
 
 
 def read_labels(path: str | Path) -> np.ndarray:
@@ -158,7 +174,7 @@ def read_raw_png(path: str | Path, channels: int = 1, kind: str = "map") -> np.n
     header = _bytes_of(path, kind)[: _PNG_BITS + 2].tobytes()
     if not header.startswith(_PNG_START):
         raise DataError(f"{kind} {path} is no PNG; expected an 8- or 16-bit PNG (other formats change values).")
-    bits, color_type = header[_PNG_BITS:] if len(header) > _PNG_BITS + 1 else (8, 0)
+    bits, color_type = _png_format(header) or (8, _PNG_GRAY)  # cut short: reading says so
     if color_type == _PNG_PALETTE or bits < 8:
         found = "a palette PNG" if color_type == _PNG_PALETTE else f"a {bits}-bit PNG"
         raise DataError(f"{kind} {path} is {found}, whose stored values are lost on reading; save the values as 8-bit gray.")

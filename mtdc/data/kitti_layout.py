@@ -58,20 +58,20 @@ class Series:
         return key if self.drive is None else f"{self.drive}_image_{self.camera:02d}_{key}"
 
     def add(self, kind: str, folders: Iterable[Path], suffixes: Sequence[str]) -> None:
-        """List the first of the folders that exists."""
+        """List the first of the folders that holds such files: an empty one must not hide the next."""
         for folder in folders:
             listing = _list_files(folder, suffixes)
-            if listing is not None:
+            if listing:
                 self.folders[kind], self.files[kind] = folder, listing
                 return
 
 
-def _list_files(folder: Path, suffixes: Sequence[str]) -> dict[str, str] | None:
+def _list_files(folder: Path, suffixes: Sequence[str]) -> dict[str, str]:
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in entries]
     except (FileNotFoundError, NotADirectoryError):
-        return None
+        return {}
     files: dict[str, str] = {}
     # Reversed, so that the preferred suffix is written last.
     for suffix in reversed(suffixes):

@@ -8,22 +8,24 @@ import numpy as np
 
 from ..errors import DataError
 from ..structures import SPARSE_DEPTH, Field
-from .io import GRAY_WEIGHTS, read_depth, read_image, read_labels, read_raw_png
+from .io import read_depth, read_image, read_labels, read_raw_png
 
 #: Suffixes that a field's file may have, the first one preferred where a folder holds several.
 MAP_SUFFIXES = (".png", ".npy")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+#: Weights of red, green and blue in gray (ITU-R 601).
+GRAY_WEIGHTS = (0.299, 0.587, 0.114)
 
 
 def gray_of(color: np.ndarray) -> np.ndarray:
-    """Gray values (ITU-R 601) of a photo: ``(H, W, 3)`` RGB -> ``(H, W)``, same range."""
+    """0.299 R + 0.587 G + 0.114 B (ITU-R 601), not rounded: ``(H, W, 3)`` RGB -> ``(H, W)``, same range."""
     return np.asarray(color @ np.asarray(GRAY_WEIGHTS, dtype=color.dtype))
 
 
 def read_map(path: Path, row: Field) -> np.ndarray:
     """A file as the map that its row describes: ``(H, W)`` or ``(H, W, C)``, float32, labels int64.
 
-    - ``image``: PNG or JPEG, 0..255.
+    - ``image``: PNG or JPEG, 0..255, in colour or, for a row of one channel, gray.
     - ``labels``: gray PNG of class indices.
     - ``depth``: 16-bit PNG times ``scale_to_unit``, or ``.npy`` in metres.
     - ``normals``: PNG with v = round(max * (n + 1) / 2), all channels 0 = unknown; or ``.npy`` of unit vectors.
@@ -34,7 +36,8 @@ def read_map(path: Path, row: Field) -> np.ndarray:
         DataError: The file is missing, broken, or has other channels than the row.
     """
     if row.kind == "image":
-        return read_image(path, gray=row.channels == 1)
+        color = read_image(path)
+        return gray_of(color) if row.channels == 1 else color
     if row.kind == "labels":
         return read_labels(path)
     if row.kind == "depth" and (path.suffix.lower() == ".npy" or row.scale_to_unit == SPARSE_DEPTH.scale_to_unit):

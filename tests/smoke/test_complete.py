@@ -70,6 +70,11 @@ def complete(*arguments: object) -> int:
     return main(["complete", *map(str, arguments)])
 
 
+def cloud_points(path: Path) -> np.ndarray:
+    vertices = PlyData.read(str(path))["vertex"]
+    return np.stack([vertices[axis] for axis in "xyz"], axis=1)
+
+
 def files(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
@@ -106,7 +111,7 @@ def test_cloud_lies_where_the_pixels_look(tmp_path, config):
     scan = write(tmp_path / "scan.png", stored)
     assert complete(scan, "--model", config, "--out", tmp_path / "out", "--intrinsics", tmp_path / "k.txt") == 0
     vertices = PlyData.read(str(tmp_path / "out/cloud/scan.ply"))["vertex"]
-    points = np.stack([vertices[axis] for axis in "xyz"], axis=1)
+    points = cloud_points(tmp_path / "out/cloud/scan.ply")
     # Columns 9..11 (one to each side) and rows 8..14 are between measured points: x = (u - 16) z / 20, y = (v - 10) z / 20.
     expected = [((u - 16) / 2, (v - 10) / 2, 10) for v in range(8, 15) for u in (9, 10, 11)]
     np.testing.assert_allclose(points, expected)
@@ -143,6 +148,20 @@ def test_own_intrinsics_go_before_the_calibration(tmp_path, config, calib):
     assert columns.min() == 0 and columns.max() == pytest.approx(16, abs=1e-4)
 
 
+def test_own_intrinsics_are_not_the_velodyne_scans(tmp_path, config, calib):
+    """The cloud of a projected scan must give the LiDAR's own points back (here 1 m to the left of the camera)."""
+    (tmp_path / "k.txt").write_text("40 40 0 0")
+    png = write(tmp_path / "crop.png", sparse(height=11, width=17))
+    np.array([[1, 0, 8, 0], [4, 2, 10, 0]], dtype="<f4").tofile(tmp_path / "scan.bin")
+    arguments = ("--model", config, "--out", tmp_path / "out", "--calib", calib, "--intrinsics", tmp_path / "k.txt")
+    assert complete(tmp_path / "scan.bin", png, *arguments) == 0
+    points = cloud_points(tmp_path / "out/cloud/scan.ply")
+    for expected in ((0, 0, 8), (3, 2, 10)):
+        assert np.abs(points - expected).max(axis=1).min() < 1e-4
+    points = cloud_points(tmp_path / "out/cloud/crop.ply")
+    assert (points[:, 0] / points[:, 2] * 40).max() == pytest.approx(16, abs=1e-4)
+
+
 def test_size_other_than_the_calibration_is_refused_with_both(tmp_path, config, calib, capsys):
     scan = write(tmp_path / "crop.png", sparse(height=11, width=17))
     said = refused(capsys, scan, "--model", config, "--out", tmp_path / "out", "--calib", calib)
@@ -161,6 +180,19 @@ def test_folder_is_searched_and_same_names_are_told_apart(tmp_path, config, caps
     np.testing.assert_array_equal(dense[sparse(1) > 0], sparse(1)[sparse(1) > 0])
     said = capsys.readouterr().out
     assert "Ignored 1 file" in said and "Completed 3 scans" in said
+
+
+def test_photos_in_a_folder_are_skipped_and_counted(tmp_path, config, capsys):
+    drive = tmp_path / "2011_09_26_drive_0001_sync"
+    write(drive / "proj_depth/velodyne_raw/image_02/5.png", sparse())
+    write(drive / "image_02/data/5.png", np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
+    gray = write(drive / "image_00/data/5.png", np.full((HEIGHT, WIDTH), 90, np.uint8))
+    assert complete(drive, "--model", config, "--out", tmp_path / "out") == 0
+    said = capsys.readouterr().out
+    assert "Skipped 2 photos" in said and "Completed 1 scan:" in said
+    assert files(tmp_path / "out") == ["color/5.png", "depth/5.png"]
+    # Named directly it is meant, and wrong.
+    assert "is 8-bit" in refused(capsys, gray, "--model", config, "--out", tmp_path / "other")
 
 
 def test_results_inside_the_scans_folder_are_not_completed_again(tmp_path, config, capsys):
@@ -228,12 +260,17 @@ def test_photos_colour_the_cloud(tmp_path, config):
         (lambda root: write(root / "8bit.png", np.zeros((4, 5), np.uint8)), "8bit.png is 8-bit"),
         (lambda root: write(root / "empty.png", np.zeros((4, 5), np.uint16)), "empty.png: sparse depth has no measured point"),
         (lambda root: write(root / "mm.npy", np.full((4, 5), 5e6)), "millimetres"),
-        (lambda root: root / "calib", "holds no scan (2 other files"),
+        (lambda root: root / "calib", "holds no scan (0 8-bit or colour PNGs, 2 other files"),
+        (
+            lambda root: write(root / "photos/1.png", np.zeros((4, 5, 3), np.uint8)).parent,
+            "holds no scan (1 8-bit or colour PNGs",
+        ),
+        (lambda root: write(root / "empty/1.png", np.zeros((4, 5), np.uint16)).parent, "1.png: sparse depth has no measured"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_no_result(tmp_path, config, calib, capsys, make, said):
     assert said in refused(capsys, make(tmp_path), "--model", config, "--out", tmp_path / "out")
-    assert not (tmp_path / "out").exists() or files(tmp_path / "out") == []
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -245,7 +282,7 @@ def test_bad_input_is_one_line_and_leaves_no_result(tmp_path, config, calib, cap
         (("--intrinsics", "gone.txt"), "gone.txt"),
         (("--calib", "gone"), "gone"),
         (("--images", "gone"), "gone is no folder"),
-        (("--checkpoint", "some.pth"), "no weights to load"),
+        (("--checkpoint", "some.pth"), "some.pth: this config's method has no weights"),
         (("--device", "cudda"), "'cudda'"),
     ],
 )
@@ -258,6 +295,11 @@ def test_bad_options_are_said_before_any_work(tmp_path, config, capsys, more, sa
 def test_output_folder_that_is_a_file(tmp_path, config, capsys):
     scan = write(tmp_path / "scan.png", sparse())
     assert "can't write to" in refused(capsys, scan, "--model", config, "--out", scan)
+    assert "can't write to" in refused(capsys, scan, "--model", config, "--out", tmp_path / ("long" * 100))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/color").write_text("a file where a folder should be")
+    assert "color is a file" in refused(capsys, scan, "--model", config, "--out", tmp_path / "out")
+    assert files(tmp_path / "out") == ["color"]
 
 
 def test_camera_that_the_calibration_has_not(tmp_path, config, calib, capsys):
@@ -279,7 +321,7 @@ def test_model_that_is_unknown_or_lacks_weights(tmp_path, capsys):
     assert "classical/nearst" in refused(capsys, scan, "--model", "classical/nearst", "--out", tmp_path / "out")
     (tmp_path / "network.py").write_text(NETWORK)
     said = refused(capsys, scan, "--model", tmp_path / "network.py", "--out", tmp_path / "out")
-    assert "needs trained weights" in said and "--checkpoint FILE" in said
+    assert "has weights" in said and "checkpoint" in said
     assert not (tmp_path / "out").exists()
 
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from torch import nn
 from mtdc.contracts import Network, Task, TaskOutput
 from mtdc.engine.checkpoint import save_weights
 from mtdc.engine.config import load_config
+from mtdc.engine.runs import load_trained
 from mtdc.errors import ConfigError, DataError
 from mtdc.infer import Completer, load
 from mtdc.model import MultiTaskModel, build_model
@@ -103,15 +106,15 @@ def test_runs_in_evaluation_mode_without_gradients_and_leaves_the_input_alone():
     ("sparse", "said"),
     [
         (points()[None], r"\(1, 5, 7\).*without batch"),
-        (points().ravel(), r"\(H, W\).*\(35,\)"),
-        (np.zeros((0, 7), np.float32), "no pixel"),
+        (points().ravel(), r"\(35,\).*\(H, W\)"),
+        (np.zeros((0, 7), np.float32), r"\(0, 7\).*\(H, W\)"),
         ((points() * 256).astype(np.uint16), "uint16.*by 256.*by 1000"),
         (points().astype(np.int64), "int64"),
         (points() > 0, "bool"),
         (points().tolist(), "list"),
         (np.where(points() > 0, points(), np.nan), "34 values that are NaN"),
         (points(depth=np.inf), "infinite"),
-        (-points(), r"negative values \(-8\)"),
+        (-points(), r"negative depth \(-8\)"),
         (points() * 1000, "8000.*millimetres"),
         (np.zeros((5, 7)), "no measured point.*7x5"),
         (np.full((5, 7), 1e-60), "no measured point"),
@@ -161,10 +164,14 @@ def test_image_that_is_missing_or_wrong_is_refused(image, said):
     ("intrinsics", "said"),
     [
         (None, "needs intrinsics"),
-        (np.eye(3), "no camera matrix"),
+        (np.eye(3), "identity"),
+        (np.eye(3, dtype=int), "identity"),
+        (np.array([["a"] * 3] * 3), "numbers"),
+        (np.array([[0.6, 0, 0.5], [0, 1.9, 0.5], [0, 0, 1]]), "parts of the image's size"),
+        (np.array([[700, 0, 600], [3, 700, 170], [0, 0, 1.0]]), "rows"),
         (np.eye(4), r"\(4, 4\)"),
         (np.array([[700, 0, 0], [0, 700, 0], [600, 170, 1.0]]), "rows"),
-        (np.full((3, 3), np.nan), "no camera matrix"),
+        (np.full((3, 3), np.nan), "NaN"),
     ],
 )
 def test_intrinsics_that_are_missing_or_wrong_are_refused(intrinsics, said):
@@ -206,16 +213,15 @@ def test_method_without_weights_is_loaded_from_a_config_alone(tmp_path):
     np.testing.assert_array_equal(dense[sparse > 0], sparse[sparse > 0])
 
 
-def test_checkpoint_given_to_a_method_without_weights_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="no weights to load"):
-        load(write(tmp_path / "nearest.py", CLASSICAL), tmp_path / "some.pth")
-
-
-def test_network_without_a_checkpoint_says_how_to_give_one(tmp_path):
-    config = write(tmp_path / "network.py", MULTI_TASK)
-    with pytest.raises(ConfigError, match=r"needs trained weights.*--checkpoint FILE") as error:
-        load(config)
-    assert "\n" not in str(error.value)
+@pytest.mark.parametrize(("config", "checkpoint"), [(CLASSICAL, "some.pth"), (MULTI_TASK, None)])
+def test_weights_are_asked_for_and_refused_in_the_words_of_the_commands(tmp_path, config, checkpoint):
+    path = write(tmp_path / "config.py", config)
+    with pytest.raises(ConfigError) as command:
+        load_trained(build_model(load_config(path).model), checkpoint and Path(checkpoint))
+    with pytest.raises(ConfigError) as own:
+        load(path, checkpoint)
+    assert str(own.value) == str(command.value)
+    assert "checkpoint" in str(own.value) and "\n" not in str(own.value)
 
 
 def test_whole_and_stripped_checkpoints_complete_alike_and_serve_depth_alone(tmp_path):

@@ -12,6 +12,7 @@ Cost        the listing of folders at the start (seconds for the 85,898 training
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -80,6 +81,7 @@ class KittiDepthCompletion(DepthDataset):
             raise ValueError(f"cameras must be 2, 3 or both, not {tuple(cameras)}")
         raw_root = None if raw_root is None else Path(raw_root).expanduser()
         self.layout = find_split(Path(data_root).expanduser(), split, raw_root)
+        self.split = self.layout.name if isinstance(self.layout, DriveSplit) else self.layout.folder.name
         kinds = {SPARSE_FOLDER, TARGET_FOLDER, *filter(None, map(_kind, self.rows.values()))}
         if self.wants_intrinsics:
             kinds.add(INTRINSICS_FOLDER)
@@ -155,10 +157,21 @@ class KittiDepthCompletion(DepthDataset):
         for row in self.inputs:
             self._check_input(row)
         for row in self.targets:
-            kind = _kind(row)
-            if kind is not None and not self.count(row):
-                places = self.layout.looked_for(kind)
-                _log.warning("KITTI: no frame has a file of '%s' (looked in %s); it is unknown everywhere.", row.name, places)
+            self._check_target(row)
+
+    def _check_target(self, row: Field) -> None:
+        kind, with_file = _kind(row), self.count(row)
+        if kind is None or with_file == len(self):
+            return
+        places = f"looked in {self.layout.looked_for(kind)} of {self.layout.root}"
+        if with_file:
+            without = len(self) - with_file
+            _warn_once(
+                f"KITTI: {with_file} frames have a file of the target '{row.name}' and {without} have none ({places}); it is "
+                "unknown there."
+            )
+        else:
+            _warn_once(f"KITTI: no frame has a file of the target '{row.name}' ({places}); it is unknown everywhere.")
 
     def _check_input(self, row: Field) -> None:
         if row.name not in self.rows:
@@ -179,6 +192,12 @@ class KittiDepthCompletion(DepthDataset):
                 f"{len(missing)} of {len(self)} frames have no file of the input '{row.name}', first "
                 f"{self._series[number].sample_id(key)}; looked for {self.layout.looked_for(kind)} (in {self.layout.root})."
             )
+
+
+@functools.cache
+def _warn_once(text: str) -> None:
+    # One run builds its validation set again for every method that it compares with.
+    _log.warning("%s", text)
 
 
 def _kind(row: Field) -> str | None:

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from mtdc.data import io
+from mtdc.data.maps import read_map
 from mtdc.errors import DataError
+from mtdc.structures import GRAY_IMAGE
 
 
 def png(path, array):
@@ -75,8 +77,9 @@ def test_npy_depth(tmp_path):
         (np.array([[np.nan, 1.0]]), ("NaN", "1 values")),
         (np.array([[-1.0, 1.0]]), ("negative", "-1")),
         (np.array([[12345.0]]), ("12345", "millimetres")),
-        (np.zeros((1, 4, 5)), ("(1, 4, 5)", "2-D")),
-        (np.ones((4, 5), np.uint16), ("uint16", "float")),
+        (np.zeros((1, 4, 5)), ("(1, 4, 5)", "(H, W)", "without batch")),
+        (np.zeros((0, 5)), ("(0, 5)", "(H, W)")),
+        (np.ones((4, 5), np.uint16), ("uint16", "float", "by 256", "by 1000")),
     ):
         np.save(path, array)
         refused(lambda: io.read_depth(path), path, *words)
@@ -84,6 +87,28 @@ def test_npy_depth(tmp_path):
     refused(lambda: io.read_depth(path), path, "plain .npy")
     refused(lambda: io.read_depth(tmp_path / "depth.exr"), ".exr", ".npy")
     refused(lambda: io.read_depth(tmp_path / "missing.npy"), "does not exist")
+    np.savez(tmp_path / "several.npz", a=np.ones((4, 5)))
+    (tmp_path / "several.npz").rename(path)
+    refused(lambda: io.read_depth(path), path, "several arrays")
+
+
+def test_photos_are_told_from_depth_by_the_header(tmp_path):
+    def is_depth(name, array):
+        return io.is_depth_png(png(tmp_path / name, array))
+
+    assert is_depth("depth.png", np.zeros((4, 5), np.uint16))
+    assert not is_depth("gray.png", np.zeros((4, 5), np.uint8))
+    assert not is_depth("color.png", np.zeros((4, 5, 3), np.uint8))
+    assert not is_depth("normals.png", np.zeros((4, 5, 3), np.uint16))
+    # What is wrong with these is said by the one who reads them.
+    for name, content in (
+        ("empty.png", b""),
+        ("text.png", b"no picture at all, but long enough"),
+        ("cut.png", b"\x89PNG\r\n\x1a\n"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        assert io.is_depth_png(tmp_path / name)
+    assert io.is_depth_png(tmp_path / "missing.png")
 
 
 def test_depth_png_is_written_as_the_benchmark_wants_it(tmp_path):
@@ -111,7 +136,7 @@ def test_images_are_rgb(tmp_path):
     image = io.read_image(png(tmp_path / "photo.png", bgr))
     assert image.shape == (5, 7, 3) and image.dtype == np.float32
     np.testing.assert_array_equal(image[0, 0], (200, 20, 10))
-    gray = io.read_image(tmp_path / "photo.png", gray=True)
+    gray = read_map(tmp_path / "photo.png", GRAY_IMAGE)
     assert gray.shape == (5, 7) and gray.dtype == np.float32
     assert gray[0, 0] == pytest.approx(0.299 * 200 + 0.587 * 20 + 0.114 * 10, abs=1e-4)
 
@@ -122,7 +147,7 @@ def test_jpeg_and_gray_photo(tmp_path):
         cv2.imencode(".jpg", cv2.merge([ramp] * 3), [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
     )
     assert np.abs(io.read_image(tmp_path / "photo.JPG") - ramp[..., None]).max() <= 2
-    np.testing.assert_allclose(io.read_image(png(tmp_path / "gray.png", ramp), gray=True), ramp, atol=1e-4)
+    np.testing.assert_allclose(read_map(png(tmp_path / "gray.png", ramp), GRAY_IMAGE), ramp, atol=1e-4)
 
 
 def test_labels(tmp_path):

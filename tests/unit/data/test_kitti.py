@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from mtdc.data.datasets.kitti import KittiDepthCompletion
 from mtdc.errors import DataError
@@ -209,6 +210,56 @@ def test_missing_targets_are_unknown(tmp_path):
     assert data[3]["data_samples"].gt_image.shape == (3, HEIGHT, WIDTH)
     assert data[3]["data_samples"].gt_image.unique().tolist() == [-1]
     assert len(KittiDepthCompletion(tmp_path, "train", require_target=True)) == 3
+
+
+def empty_copies(root):
+    """The folders that are looked into before the real ones, all empty, as an interrupted unpacking leaves them."""
+    for drive, camera, _ in FRAMES:
+        name = f"image_0{camera}"
+        for folder in (root / "train" / drive / name / "data", root / "data_rgb/train" / drive / name):
+            folder.mkdir(parents=True, exist_ok=True)
+        for kind in ("velodyne_raw", "groundtruth"):
+            (root / "train" / drive / "proj_depth" / kind / name).mkdir(parents=True, exist_ok=True)
+
+
+def test_empty_folders_hide_nothing(tmp_path):
+    two_archives(tmp_path)
+    empty_copies(tmp_path)
+    check_frames(KittiDepthCompletion(tmp_path, "train", **EVERYTHING))
+
+
+def test_drives_may_keep_their_images_in_different_places(tmp_path):
+    devkit(tmp_path)
+    (tmp_path / f"kitti_raw/{DATE[A]}/{A}/image_02").rename(tmp_path / f"train/{A}/image_02")
+    (tmp_path / f"train/{A}/image_03/data").mkdir(parents=True)
+    check_frames(KittiDepthCompletion(tmp_path, "train", **EVERYTHING))
+
+
+def test_targets_of_a_part_of_the_frames_are_said_once(tmp_path, caplog):
+    devkit(tmp_path)
+    (tmp_path / f"train/{A}/proj_depth/groundtruth/image_02/0000000006.png").unlink()
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            KittiDepthCompletion(tmp_path, "train", targets=(DEPTH, GRAY_IMAGE))
+        KittiDepthCompletion(tmp_path, "train", require_target=True)
+    (record,) = caplog.records
+    assert "3 frames have a file of the target 'depth' and 1 have none" in record.getMessage()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".npy"])
+def test_a_broken_file_is_one_line_also_from_a_worker(tmp_path, suffix):
+    devkit(tmp_path)
+    path = tmp_path / f"train/{A}/proj_depth/groundtruth/image_02/0000000005.png"
+    path.unlink()
+    path.with_suffix(suffix).write_bytes(b"broken")  # of .npy numpy's own error is the cause
+    data = KittiDepthCompletion(tmp_path, "train")
+    expected = refusal(lambda: data[0])
+    assert f"0000000005{suffix}" in expected
+    batches = iter(DataLoader(data, num_workers=1))
+    try:
+        assert refusal(lambda: next(batches)) == expected
+    finally:
+        batches._shutdown_workers()  # left to the garbage collector, it takes 5 s
 
 
 def test_ground_truth_without_sparse_depth_is_left_out(tmp_path):
