@@ -164,7 +164,10 @@ class Loss(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, pred: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-        """Shapes: ``(B, C, H, W)`` twice and a bool ``(B, 1, H, W)``. The weight is applied by the task."""
+        """Shapes: ``(B, C, H, W)`` twice and a bool ``(B, 1, H, W)``; for labels target and valid are ``(B, H, W)``.
+
+        The weight is applied by the task.
+        """
 
 
 @TASKS.contract
@@ -182,7 +185,7 @@ class Task(nn.Module):
     field: Field
     #: Keys of the batch that its target is made from, where the data set has none of its own.
     needs: tuple[str, ...] = ()
-    #: Dropped at test time unless asked for.
+    #: Dropped by ``strip()`` unless it is named there.
     train_only: ClassVar[bool] = False
 
     def __init__(self, in_channels: int, stride: int, width: int, losses: Mapping[str, Any] | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,7 +37,7 @@ class MultiTaskModel(BaseModel):  # type: ignore[misc]
         channels_last: Memory layout of weights and maps that convolutions are often faster in; True, False or "auto".
 
     Raises:
-        ConfigError: Another precision.
+        ConfigError: A width below 1, or another precision.
     """
 
     def __init__(
@@ -49,6 +49,8 @@ class MultiTaskModel(BaseModel):  # type: ignore[misc]
         channels_last: bool | str = False,
     ) -> None:
         super().__init__(data_preprocessor=BatchPreprocessor())
+        if not isinstance(width, int) or width < 1:
+            raise ConfigError(f"model.width must be a whole number from 1 on, not {width!r}.")
         if precision not in PRECISIONS:
             raise ConfigError(f"model.precision='{precision}' is not known.{did_you_mean(precision, PRECISIONS)}")
         if channels_last not in (True, False, AUTO):
@@ -148,13 +150,25 @@ class MultiTaskModel(BaseModel):  # type: ignore[misc]
         logged |= {f"{task}/weight": value.detach() for task, value in weights.items()}
         return total, OrderedDict(loss=total.detach(), **logged)
 
-    def strip(self, keep: tuple[str, ...] = ("depth",)) -> MultiTaskModel:
-        """Keep what these tasks need at test time, in place: their outputs stay bit-equal. Losses and weighting go."""
-        self.network.strip(tuple(keep))
+    def strip(self, keep: Sequence[str] | None = None) -> MultiTaskModel:
+        """Keep what these tasks need at test time, in place: their outputs stay bit-equal. Losses and weighting go.
+
+        Args:
+            keep: Names of tasks; None keeps every task that isn't for training only (``Task.train_only``).
+
+        Raises:
+            ConfigError: No task is kept, or one that isn't there.
+        """
+        if keep is None:
+            keep = [name for name, task in self.network.tasks.items() if not task.train_only]
+        keep = (keep,) if isinstance(keep, str) else tuple(keep)
+        if not keep:
+            raise ConfigError("strip would leave no task: name one of " + ", ".join(self.network.tasks) + ".")
+        self.network.strip(keep)
         for task in self.network.tasks.values():
             task.losses.clear()
         self.weighting = None
-        self.keep = tuple(keep)
+        self.keep = keep
         return self
 
 

@@ -48,10 +48,10 @@ class ComponentRegistry(Registry):
         """Import every module of the folder, so that its parts register themselves."""
         if self._folder_imported:
             return
-        self._folder_imported = True
         package = importlib.import_module(f"mtdc.{self.folder}")
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{package.__name__}.{module.name}")
+        self._folder_imported = True  # only now: after a failing import the next look-up fails the same way
 
     def _register_module(self, module: Any, module_name: Any = None, force: bool = False) -> None:
         if self.base is not None and not (inspect.isclass(module) and issubclass(module, self.base)):
@@ -133,30 +133,43 @@ def build(registry: ComponentRegistry, cfg: Any, key: str, **context: Any) -> An
             return cfg
         if not isinstance(cfg, Mapping) or not isinstance(cfg.get("type"), str):
             raise ConfigError(f"{where} must be a dict with a 'type' that names a {registry.kind}, not {cfg!r}.")
-        arguments = {name: value for name, value in cfg.items() if name != "type"}
         cls = registry.find(cfg["type"], where)
-        where_type = f"{where} ({cfg['type']})"
-        # A class without a constructor of its own shows torch's (*args, **kwargs), which accepts nothing.
-        parameters = {
-            n: p for n, p in inspect.signature(cls).parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-        }
-        own = {name: p for name, p in parameters.items() if name not in context}
-        accepts = "(" + ", ".join(n if p.default is p.empty else f"{n}={p.default!r}" for n, p in own.items()) + ")"
-        for name in arguments:
-            if name in context and name in parameters:
-                raise ConfigError(f"{where_type}: '{name}' is given by the surrounding part and can't be set.")
-            if name not in own:
-                raise ConfigError(f"{where_type}: unexpected key '{name}'.{did_you_mean(name, own)} Accepts: {accepts}.")
-        arguments |= {name: value for name, value in context.items() if name in parameters}
-        missing = [name for name, p in own.items() if p.default is p.empty and name not in arguments]
-        if missing:
-            raise ConfigError(f"{where_type}: missing key '{missing[0]}'. Accepts: {accepts}.")
+        arguments = checked_arguments(cls, cfg, where, context)
         try:
             return cls(**arguments)
         except UserError:
             raise
-        except ValueError as error:
-            raise ConfigError(f"{where_type}: {error}") from error
+        except (ValueError, TypeError, IndexError, RuntimeError) as error:
+            # A value that the part can't work with; the part's own words are in it, and the traceback behind it in Python.
+            reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+            raise ConfigError(f"{where} ({cfg['type']}): {' '.join(reason.split())}") from error
+
+
+def checked_arguments(cls: type, cfg: Mapping[str, Any], where: str, context: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that a part is built with: the config's own, and those of the context that its constructor names.
+
+    Raises:
+        ConfigError: A key that the constructor doesn't know or that the context gives, or a missing one.
+    """
+    arguments = {name: value for name, value in cfg.items() if name != "type"}
+    where_type = f"{where} ({cfg['type']})"
+    parameters = dict(inspect.signature(cls).parameters)
+    # A class without a constructor of its own shows torch's (*args, **kwargs), which accepts nothing.
+    open_ended = [n for n, p in parameters.items() if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    for name in open_ended:
+        del parameters[name]
+    own = {name: p for name, p in parameters.items() if name not in context}
+    accepts = "(" + ", ".join(n if p.default is p.empty else f"{n}={p.default!r}" for n, p in own.items()) + ")"
+    for name in arguments:
+        if name in context and name in parameters:
+            raise ConfigError(f"{where_type}: '{name}' is given by the surrounding part and can't be set.")
+        if name not in own:
+            raise ConfigError(f"{where_type}: unexpected key '{name}'.{did_you_mean(name, own)} Accepts: {accepts}.")
+    arguments |= {name: value for name, value in context.items() if name in parameters}
+    missing = [name for name, p in own.items() if p.default is p.empty and name not in arguments]
+    if missing:
+        raise ConfigError(f"{where_type}: missing key '{missing[0]}'. Accepts: {accepts}.")
+    return arguments
 
 
 INPUTS = ComponentRegistry("input representation", "inputs")

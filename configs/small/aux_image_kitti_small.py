@@ -10,3 +10,4 @@ test_dataloader = dict(num_workers=1)
 optim_wrapper = dict(optimizer=dict(lr=2e-3))
 param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=True, convert_to_iter_based=True, T_max=20, end=20)]
 train_cfg = dict(max_epochs=20, val_interval=10)
+default_hooks = dict(logger=dict(interval=3))

@@ -41,6 +41,14 @@ def main(argv: Sequence[str] | None = None, command: str | None = None) -> int:
     except UserError as error:
         sys.stderr.write(f"mtdc {command}: {error}\n")
         return 2
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sys.stderr.write(f"mtdc {command}: {error.filename}: {error.strerror}.\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write(f"mtdc {command}: interrupted." + (" Go on with --resume.\n" if command == "train" else "\n"))
+        return 130
     except ImportError as error:
         if "libGL" not in str(error) and "libgthread" not in str(error):
             raise

@@ -10,11 +10,8 @@ rule; the mean is over frames. RMSE and MAE are printed in mm, iRMSE and iMAE in
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
-
-from ..errors import DataError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,10 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Compare, print the table, and write the JSON where asked."""
     from ..engine.folders import compare_folders
-    from ..engine.result import format_table, save_result
+    from ..engine.result import check_writable, format_table, save_result
 
     if args.out is not None:
-        _check_writable(args.out)
+        check_writable(args.out)
     result = compare_folders(args.ground_truth, args.prediction)
     report = format_table(result)
     if args.out is not None:
@@ -38,12 +35,3 @@ def run(args: argparse.Namespace) -> int:
         report += f"\nwritten to {args.out}\n"
     sys.stdout.write(report)
     return 0
-
-
-def _check_writable(path: Path) -> None:
-    """Refuse before the work what would fail after it."""
-    if path.is_dir():
-        raise DataError(f"--out {path} is a folder; expected a file name such as {path / 'result.json'}.")
-    parent = next(folder for folder in path.absolute().parents if folder.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise DataError(f"--out {path} can't be written: {parent} is {'not writable' if parent.is_dir() else 'a file'}.")

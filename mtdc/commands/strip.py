@@ -12,17 +12,17 @@ import argparse
 import sys
 from pathlib import Path
 
+from .train import add_options
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    from mmengine.config import DictAction
-
     parser.add_argument("config", metavar="CONFIG", help="config file, or the name of a shipped config")
     parser.add_argument("checkpoint", metavar="CHECKPOINT", type=Path, nargs="?", help="weights to strip")
-    parser.add_argument("--keep", nargs="+", default=["depth"], metavar="TASK", help="tasks to keep; default depth")
+    parser.add_argument("--keep", nargs="+", metavar="TASK", help="tasks to keep; default: those not for training only")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the stripped checkpoint goes")
     parser.add_argument("--size", type=int, nargs=2, default=(352, 1216), metavar=("H", "W"), help="where MACs are counted")
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE", help="change the config")
+    add_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -31,5 +31,5 @@ def run(args: argparse.Namespace) -> int:
     from ..engine.strip import strip_report
 
     cfg = load_config(args.config, args.cfg_options)
-    sys.stdout.write(strip_report(cfg.model, args.checkpoint, tuple(args.keep), args.out, tuple(args.size)) + "\n")
+    sys.stdout.write(strip_report(cfg.model, args.checkpoint, args.keep, args.out, tuple(args.size)) + "\n")
     return 0

@@ -13,21 +13,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .train import add_launcher, work_folder
+from .train import add_launcher, add_options, work_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    from mmengine.config import DictAction
-
     parser.add_argument("config", metavar="CONFIG", help="config file, or the name of a shipped config")
     parser.add_argument("checkpoint", metavar="CHECKPOINT", type=Path, nargs="?", help="weights, where the method has any")
     parser.add_argument("--data-root", metavar="DIR", help="folder of the data set; default: the config's data_root")
     parser.add_argument("--split", metavar="NAME", help="split to evaluate on; default: the config's")
     parser.add_argument("--out", type=Path, metavar="RESULT.json", help="where the result goes; default WORK_DIR/result.json")
-    parser.add_argument("--save-depth", type=Path, metavar="DIR", help="write predictions as KITTI PNGs")
+    parser.add_argument(
+        "--save-depth", type=Path, metavar="DIR", help="write predictions, as large as evaluated (cropped), as KITTI PNGs"
+    )
     parser.add_argument("--work-dir", type=Path, metavar="DIR", help="where the log goes; default: test/ beside the checkpoint")
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE", help="change the config")
+    add_options(parser)
     add_launcher(parser)
 
 
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate."""
     from ..engine.config import load_config, set_data_root
     from ..engine.distributed import processes
-    from ..engine.result import save_result
+    from ..engine.result import check_writable, save_result
     from ..engine.runs import RESULT_NAME, evaluate
 
     cfg = load_config(args.config, args.cfg_options)
@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     run_folder = work_folder(args.config, None) if args.checkpoint is None else args.checkpoint.parent
     folder = args.work_dir if args.work_dir is not None else run_folder / "test"
     out = args.out if args.out is not None else folder / RESULT_NAME
+    check_writable(out)
     with processes(args.launcher):
         from mmengine.dist import is_main_process
 

@@ -10,20 +10,38 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from ..errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    from mmengine.config import DictAction
-
     parser.add_argument("config", metavar="CONFIG", help="config file, or the name of a shipped config")
     parser.add_argument("--work-dir", type=Path, metavar="DIR", help="where the run writes; default work_dirs/CONFIG")
     parser.add_argument("--data-root", metavar="DIR", help="folder of the data set; default: the config's data_root")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the work folder")
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE", help="as in model.width=8")
+    add_options(parser)
     add_launcher(parser)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare --cfg-options, which every command with a config shares."""
+    from mmengine.config import DictAction
+
+    class Options(DictAction):  # type: ignore[misc]  # mmengine has no types
+        """``KEY=VALUE`` pairs; a word that is none is said, instead of mmengine's traceback."""
+
+        def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None) -> None:
+            for word in values:
+                if "=" not in word:
+                    parser.error(f"--cfg-options takes KEY=VALUE, as in model.width=8, not '{word}'")
+            try:
+                super().__call__(parser, namespace, values, option_string)
+            except (ValueError, RecursionError, AssertionError):
+                parser.error(f"--cfg-options can't read {' '.join(values)}: values are numbers, words, [lists] and (tuples)")
+
+    parser.add_argument("--cfg-options", nargs="+", action=Options, metavar="KEY=VALUE", help="as in model.width=8")
 
 
 def add_launcher(parser: argparse.ArgumentParser) -> None:
@@ -46,11 +64,8 @@ def run(args: argparse.Namespace) -> int:
     if args.data_root:
         set_data_root(cfg, args.data_root)
     folder = work_folder(args.config, args.work_dir)
-    used = (folder / "last_checkpoint").exists()
-    if used and not args.resume:
+    if not args.resume and list(folder.glob("*.pth")):
         raise ConfigError(f"{folder} holds an earlier run. Go on with it (--resume), or name another folder (--work-dir).")
-    if args.resume and not used:
-        raise ConfigError(f"{folder} holds no checkpoint to go on from: it has no file 'last_checkpoint'.")
     with processes(args.launcher):
         result = train(cfg, folder, args.launcher, args.resume)
     if result is not None:

@@ -72,6 +72,9 @@ class DepthDataset(Dataset[dict[str, Any]], ABC):
     def sample_id(self, index: int) -> str:
         """Name of a frame: unique in the data set and fit for a file name without suffix."""
 
+    #: The split that the frames are of, where a data set has splits.
+    split: str | None = None
+
     def count(self, row: Field) -> int:
         """Number of frames that have a known map of a field; all of them, unless a data set knows better."""
         return len(self)

@@ -31,7 +31,7 @@ class MultiKernelEncoder(Encoder):
         strides: Stride of each layer, 1 or 2.
 
     Raises:
-        ValueError: An even kernel, or as many multiples as strides are not given.
+        ValueError: No kernel, an even or repeated one, a multiple below 1, or as many multiples as strides are not given.
     """
 
     def __init__(
@@ -47,6 +47,10 @@ class MultiKernelEncoder(Encoder):
         even = [kernel for kernel in kernels if kernel % 2 == 0]
         if even:
             raise ValueError(f"kernels must be odd, so that branches stay aligned; found {even[0]}")
+        if not kernels or len(set(kernels)) != len(kernels):
+            raise ValueError(f"kernels must name at least one size and each once, not {tuple(kernels)}")
+        if min(multiples, default=0) < 1:
+            raise ValueError(f"multiples must be 1 or more, not {tuple(multiples)}")
         if len(multiples) != len(strides):
             raise ValueError(f"multiples ({len(multiples)}) and strides ({len(strides)}) must have the same length")
         self.branches = nn.ModuleDict()

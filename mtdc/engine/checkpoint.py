@@ -48,7 +48,6 @@ class PlainCheckpointHook(Hook):
         for key, value in checkpoint.items():
             if key != "state_dict":
                 checkpoint[key] = _plain(value)
-        checkpoint["meta"]["keep"] = getattr(_unwrapped(runner.model), "keep", None)
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         """Give the runner its history back as it knows it."""
@@ -57,10 +56,6 @@ class PlainCheckpointHook(Hook):
             if isinstance(value, dict):
                 log, count = value["log"].numpy(), value["count"].numpy()
                 scalars[name] = HistoryBuffer(log, count, max_length=value["max_length"])
-
-
-def _unwrapped(model: Any) -> Any:
-    return getattr(model, "module", model)
 
 
 def _plain(value: Any) -> Any:
@@ -115,6 +110,18 @@ def load_weights(model: MultiTaskModel, path: str | Path) -> dict[str, Any]:
     keep = checkpoint["meta"].get("keep")
     if keep and model.keep is None:
         model.strip(tuple(keep))
+    check_fits(model, checkpoint, path)
+    model.load_state_dict(checkpoint["state_dict"], strict=True)
+    meta: dict[str, Any] = checkpoint["meta"]
+    return meta
+
+
+def check_fits(model: MultiTaskModel, checkpoint: dict[str, Any], path: str | Path) -> None:
+    """Hold a checkpoint's weights against a model's.
+
+    Raises:
+        DataError: They differ in names or shapes; the text says where.
+    """
     own, given = model.state_dict(), checkpoint["state_dict"]
     missing, unexpected = sorted(own.keys() - given.keys()), sorted(given.keys() - own.keys())
     shapes = [key for key in own.keys() & given.keys() if own[key].shape != given[key].shape]
@@ -125,8 +132,24 @@ def load_weights(model: MultiTaskModel, path: str | Path) -> dict[str, Any]:
         ]
         text = "; ".join(part for part in parts if part)
         raise DataError(f"{path}: made with another config: it {text}. Is model.width or a part different?")
-    model.load_state_dict(given, strict=True)
-    return checkpoint["meta"]
+
+
+def last_checkpoint(work_dir: str | Path) -> Path | None:
+    """The newest whole checkpoint of a run, by name inside the folder, so that a moved folder is a folder like any other.
+
+    The file that ``last_checkpoint`` names comes first; where it is missing or cut short, the newest other epoch that is whole.
+    """
+    folder = Path(work_dir)
+    pointer = folder / "last_checkpoint"
+    named = [folder / Path(pointer.read_text().strip()).name] if pointer.is_file() else []
+    others = sorted(folder.glob("epoch_*.pth"), key=lambda path: int(path.stem.partition("_")[2] or 0), reverse=True)
+    for path in (*named, *others):
+        try:
+            read_checkpoint(path)
+        except DataError:
+            continue
+        return path
+    return None
 
 
 def _some(what: str, keys: list[str]) -> str:

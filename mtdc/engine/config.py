@@ -16,6 +16,8 @@ from mmengine.config import Config
 from ..errors import ConfigError, did_you_mean
 
 CONFIGS_VARIABLE = "MTDC_CONFIGS"
+#: Top-level key that keeps the folder of the config's author in the configs that runs write.
+FOLDER_KEY = "config_folder"
 DATALOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
 
@@ -68,13 +70,27 @@ def load_config(path_or_name: str | Path, options: Mapping[str, Any] | None = No
         raise ConfigError(
             f"{path}: {type(error).__name__}: {' '.join(str(error).split()) or 'the file is no config'}"
         ) from error
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.append(folder)
+    # The config as a run wrote it names the folder that it came from, where its author's own parts are.
+    for folder in (path.resolve().parent, Path(cfg.get(FOLDER_KEY) or path.resolve().parent), Path.cwd()):
+        if str(folder) not in sys.path:
+            sys.path.append(str(folder))
+    cfg.setdefault(FOLDER_KEY, str(path.resolve().parent))
     for key in options or {}:
         _check_option(cfg, key)
     cfg.merge_from_dict(dict(options or {}), allow_list_keys=True)
+    require(cfg, "model")
     return cfg
+
+
+def require(cfg: Config, *keys: str) -> None:
+    """Refuse a config that lacks what a command needs.
+
+    Raises:
+        ConfigError: A key is missing, is None, or a part's dict is none.
+    """
+    for key in keys:
+        if not cfg.get(key) or not isinstance(cfg[key], (Mapping, list, tuple)):
+            raise ConfigError(f"{cfg.filename}: the config has no '{key}'. Inherit a shipped one by _base_, or add it.")
 
 
 def _check_option(cfg: Any, key: str) -> None:
@@ -112,6 +128,16 @@ def set_data_root(cfg: Config, data_root: str) -> None:
 
 
 def config_hash(cfg: Config) -> str:
-    """sha256 of what the config says, whatever its formatting; file names and folders of a run don't count."""
-    content = {key: value for key, value in cfg.to_dict().items() if key not in ("work_dir", "resume", "load_from", "launcher")}
+    """sha256 of what a config says about the model, how it is trained, and how it is measured.
+
+    The same for a config and for what a run wrote of it, wherever the data lies and however it is loaded. Where it was
+    measured (split, transforms) is in a result's protocol.
+    """
+    content = {
+        key: cfg.get(key) for key in ("model", "optim_wrapper", "param_scheduler", "train_cfg", "load_from", "randomness")
+    }
+    content["evaluator"] = cfg.get("test_evaluator", cfg.get("val_evaluator"))
+    training = cfg.get("train_dataloader") or {}
+    content["batch_size"] = training.get("batch_size")
+    content["data"] = {key: value for key, value in training.get("dataset", {}).items() if key not in ("data_root", "raw_root")}
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()

@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 from mmengine.dist import init_dist
+from mmengine.registry import MODEL_WRAPPERS
 
 from ..errors import UserError
 
-LAUNCHERS = ("none", "pytorch", "slurm")
 DEFAULT_PORT = "29500"
 
 
@@ -58,9 +58,24 @@ def _slurm_environment() -> None:
     os.environ["LOCAL_RANK"] = os.environ.get("SLURM_LOCALID", "0")
 
 
-def wrapper_config() -> dict[str, Any]:
-    """How mmengine wraps the model: a head without a loss on some batch is no fault, and a CPU has no device ids."""
-    config: dict[str, Any] = {"type": "MMDistributedDataParallel", "find_unused_parameters": True, "broadcast_buffers": False}
+@MODEL_WRAPPERS.register_module()
+class NoWrapper:
+    """The model as it is: a method without weights has no gradient to exchange. (mmengine asks for a class.)"""
+
+    def __new__(cls, module: torch.nn.Module) -> torch.nn.Module:  # type: ignore[misc]
+        """The module itself."""
+        return module
+
+
+def wrapper_config(trainable: bool) -> dict[str, Any]:
+    """How mmengine wraps a model for several processes.
+
+    Every parameter has a gradient at every step (a task without a label costs 0 with a graph), so none is looked for; a CPU
+    has no device ids.
+    """
+    if not trainable:
+        return {"type": "NoWrapper"}
+    config: dict[str, Any] = {"type": "MMDistributedDataParallel", "broadcast_buffers": False}
     if not torch.cuda.is_available():
         config["device_ids"] = None
     return config

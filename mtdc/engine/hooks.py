@@ -13,6 +13,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
 from ..data.io import write_depth_png, write_png
+from ..errors import DataError
 from ..structures import DepthSample
 from ..visualization.panel import sample_panel
 
@@ -87,8 +88,14 @@ class SaveDepthHook(Hook):
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
 
-    def before_test(self, runner: Any) -> None:
-        """Make the folder before any frame is predicted."""
+    def check(self) -> None:
+        """Make the folder before any frame is predicted.
+
+        Raises:
+            DataError: It holds depth maps already: two runs' maps would be taken for one.
+        """
+        if any(self.folder.glob("*.png")):
+            raise DataError(f"--save-depth {self.folder}: the folder holds PNGs already. Name a new one, or empty it.")
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def after_test_iter(

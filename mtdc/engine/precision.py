@@ -14,6 +14,7 @@ from mmengine.dist import broadcast_object_list, is_main_process
 
 from ..data.io import write_json
 from ..model import AUTO, build_model
+from .examples import example_inputs
 
 CHOICE_NAME = "precision.json"
 #: In order of preference: a later one must be faster by more than the noise of two steps.
@@ -65,8 +66,7 @@ def step_seconds(model_cfg: Mapping[str, Any]) -> float:
     """Time of the fastest of a few steps forward and backward, after one to warm up."""
     with torch.random.fork_rng():  # the trial must not change what the seed repeats
         model = build_model(model_cfg).to(get_device()).train()
-        shapes = {"sparse_depth": (1, 1, *TRIAL_SIZE), "image": (1, 3, *TRIAL_SIZE), "intrinsics": (1, 3, 3)}
-        inputs = {key: torch.ones(shapes[key], device=get_device()) for key in model.network.needs}
+        inputs = example_inputs(model.network, TRIAL_SIZE, get_device())
         times = []
         for _ in range(1 + TRIAL_STEPS):
             start = time.perf_counter()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..data.io import write_json
+from ..errors import DataError
 
 #: Digits after the point by unit; anything else is shown with four significant digits.
 _DECIMALS = {"mm": 2, "1/km": 3, "m": 4, "ln": 5, "ratio": 5}
@@ -54,6 +56,19 @@ def _comparison(result: Mapping[str, Any], others: Mapping[str, Any], units: Map
         numbers = (_number(values.get(column), units.get(column)) for column in columns)
         lines.append(" ".join([f"{name:<{width}}", *(f"{number:>12}" for number in numbers)]))
     return lines
+
+
+def check_writable(path: Path) -> None:
+    """Refuse before the work what would fail after it.
+
+    Raises:
+        DataError: A result can't be written there.
+    """
+    if path.is_dir():
+        raise DataError(f"--out {path} is a folder; expected a file name such as {path / 'result.json'}.")
+    parent = next(folder for folder in path.absolute().parents if folder.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise DataError(f"--out {path} can't be written: {parent} is {'not writable' if parent.is_dir() else 'a file'}.")
 
 
 def save_result(path: str | Path, result: Mapping[str, Any]) -> None:

@@ -18,18 +18,15 @@ from mmengine.evaluator import Evaluator
 from mmengine.runner import Runner
 
 from ..compatibility import mend_torchvision
-from ..data import sampler  # noqa: F401  (registers the sampler that configs name)
 from ..data.dataset import DepthDataset
-from ..errors import ConfigError, DataError
-from ..metrics import DepthMetric
+from ..errors import ConfigError
 from ..model import MultiTaskModel, build_model
-from ..registry import DATASETS, METRICS, build
-from ..structures import Field
 from . import hooks
-from .checkpoint import file_hash, load_weights
-from .config import config_hash
+from .checkpoint import check_fits, file_hash, last_checkpoint, load_weights, read_checkpoint
+from .config import config_hash, require
 from .distributed import wrapper_config
 from .precision import resolve
+from .preparation import build_dataset, build_metrics, build_optimiser, check_training, loader, seed_of, unique
 from .result import result_dict, save_result
 
 RESULT_NAME = "result.json"
@@ -46,47 +43,6 @@ class KeepingEvaluator(Evaluator):  # type: ignore[misc]  # mmengine has no type
         """Mean values over ``size`` frames."""
         self.values = super().evaluate(size)
         return dict(self.values)
-
-
-def build_dataset(
-    cfg: Mapping[str, Any], path: str, model: MultiTaskModel, targets: tuple[Field, ...], seed: int
-) -> DepthDataset:
-    """The data set of a config, told to load what the network reads and these targets, and nothing else."""
-    return build(DATASETS, dict(cfg), path, inputs=model.input_fields, targets=targets, seed=seed)
-
-
-def build_metrics(cfg: Any, path: str) -> list[DepthMetric]:
-    """The metrics of an evaluator's config: one dict or a list of them."""
-    configs = list(cfg) if isinstance(cfg, (list, tuple)) else [cfg]
-    return [build(METRICS, dict(one), f"{path}[{i}]") for i, one in enumerate(configs)]
-
-
-def metric_targets(metrics: list[DepthMetric]) -> tuple[Field, ...]:
-    """Every field that some metric compares with, once."""
-    return tuple({field.name: field for metric in metrics for field in metric.targets}.values())
-
-
-def _loader(cfg: Config, name: str, dataset: DepthDataset) -> dict[str, Any]:
-    if len(dataset) == 0:
-        raise DataError(f"{name}: the data set has no frame.")
-    loader = copy.deepcopy({key: value for key, value in cfg[name].items() if key != "dataset"})
-    if loader.get("num_workers", 0) == 0:
-        loader.pop("persistent_workers", None)
-        loader.pop("prefetch_factor", None)
-    if loader.get("drop_last") and len(dataset) < loader["batch_size"]:
-        raise ConfigError(
-            f"{name}: {len(dataset)} frames are fewer than batch_size={loader['batch_size']}, and drop_last leaves none. "
-            f"Set --cfg-options {name}.batch_size={len(dataset)} or less."
-        )
-    loader["dataset"] = dataset
-    return loader
-
-
-def _seed(cfg: Config) -> int:
-    seed = cfg.get("randomness", {}).get("seed")
-    if not isinstance(seed, int):
-        raise ConfigError(f"randomness.seed must be a whole number, so that a run can be repeated, not {seed!r}.")
-    return seed
 
 
 def _runner(cfg: Config, model: MultiTaskModel, work_dir: Path, launcher: str, **parts: Any) -> Runner:
@@ -107,7 +63,7 @@ def _runner(cfg: Config, model: MultiTaskModel, work_dir: Path, launcher: str, *
             visualizer=cfg.get("visualizer") or _visualizer(),
             randomness=cfg.randomness,
             experiment_name=f"{work_dir.name}_{config_hash(cfg)[:8]}_{next(_run_number)}",
-            cfg=_described(cfg),
+            cfg=_described(cfg, model),
             **parts,
         )
 
@@ -135,67 +91,88 @@ def _workers_ended(runner: Runner) -> Iterator[None]:
                 loader._iterator = None
 
 
-def _described(cfg: Config) -> Config:
+def _described(cfg: Config, model: MultiTaskModel) -> Config:
     """The config that is written into the work folder and the checkpoints, with how a distributed model is wrapped."""
     described = copy.deepcopy(cfg)
-    described.model_wrapper_cfg = wrapper_config()
+    described.model_wrapper_cfg = wrapper_config(any(p.requires_grad for p in model.parameters()))
     return described
 
 
 def train(cfg: Config, work_dir: Path, launcher: str = "none", resume: bool = False) -> dict[str, Any] | None:
     """Train a config, evaluating as it says, and return the last evaluation's result (None without validation).
 
-    The result is in ``work_dir/result.json`` too. With ``resume`` the run goes on from the last checkpoint in ``work_dir``.
+    The result is in ``work_dir/result.json`` too. With ``resume`` the run goes on from the last whole checkpoint in
+    ``work_dir``, wherever that folder was when it was written.
 
     Raises:
         ConfigError, DataError: Before anything is trained.
     """
-    seed = _seed(cfg)
+    require(cfg, "train_dataloader", "randomness")
+    seed = seed_of(cfg)
+    checkpoint = _resumable(cfg, work_dir) if resume else None
     resolve(cfg.model, work_dir, resume)
     torch.manual_seed(seed)  # the first weights are part of what a seed repeats
     model = build_model(cfg.model)
-    if not any(p.requires_grad for p in model.parameters()):
+    if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ConfigError("this config has nothing to train: its network has no weights. Evaluate it with `mtdc test`.")
     data = build_dataset(cfg.train_dataloader.dataset, "train_dataloader.dataset", model, model.target_fields, seed)
-    for name, task in model.network.tasks.items():
-        if len(task.losses) and not task.needs and data.count(task.field) == 0:
-            raise DataError(
-                f"no training frame has the target of task '{name}', so it would learn nothing. Add the files (the warning "
-                f"above says where they are looked for), or leave the task out: --cfg-options model.network.tasks.{name}=None."
-            )
+    check_training(cfg, model, data)
+    if checkpoint is not None:
+        check_fits(model, read_checkpoint(checkpoint), checkpoint)
+    elif cfg.get("load_from"):
+        load_weights(model, cfg.load_from)
     parts: dict[str, Any] = {
-        "train_dataloader": _loader(cfg, "train_dataloader", data),
+        "train_dataloader": loader(cfg, "train_dataloader", data),
         "train_cfg": cfg.train_cfg,
-        "optim_wrapper": cfg.optim_wrapper,
+        "optim_wrapper": build_optimiser(cfg, model),
         "param_scheduler": cfg.get("param_scheduler"),
         "custom_hooks": cfg.get("custom_hooks"),
-        "resume": resume,
-        "load_from": cfg.get("load_from"),
+        "resume": checkpoint is not None,
+        "load_from": None if checkpoint is None else str(checkpoint),
     }
     evaluator: KeepingEvaluator | None = None
     if cfg.get("val_dataloader") is not None:
-        metrics = build_metrics(cfg.val_evaluator, "val_evaluator")
-        evaluator = KeepingEvaluator(metrics)
-        targets = metric_targets(metrics)
-        if any(hook.get("type") == hooks.PanelHook.__name__ for hook in cfg.get("custom_hooks", ())):
-            targets = tuple({field.name: field for field in (*targets, *model.target_fields)}.values())
+        evaluator = KeepingEvaluator(build_metrics(cfg.val_evaluator, "val_evaluator", model))
+        targets = unique(field for metric in evaluator.metrics for field in metric.targets)
+        if any(hook.get("type") == hooks.PanelHook.__name__ for hook in cfg.get("custom_hooks") or ()):
+            targets = unique((*targets, *model.target_fields))
         val_data = build_dataset(cfg.val_dataloader.dataset, "val_dataloader.dataset", model, targets, seed)
-        parts |= {
-            "val_dataloader": _loader(cfg, "val_dataloader", val_data),
-            "val_evaluator": evaluator,
-            "val_cfg": cfg.val_cfg,
-        }
+        val_loader = loader(cfg, "val_dataloader", val_data)
+        parts |= {"val_dataloader": val_loader, "val_evaluator": evaluator, "val_cfg": cfg.get("val_cfg") or {}}
     runner = _runner(cfg, model, work_dir, launcher, **parts)
     with _workers_ended(runner):
         runner.train()
     if evaluator is None or not evaluator.values:
         return None
-    result = _result(cfg, evaluator, cfg.val_dataloader, _last_checkpoint(work_dir))
+    result = _result(cfg, evaluator, val_data, cfg.val_dataloader.dataset, last_checkpoint(work_dir))
+    _save(work_dir, result)
     if cfg.get("baselines"):
         result["baselines"] = _baselines(cfg, work_dir, launcher)
+        _save(work_dir, result)
+    return result
+
+
+def _save(work_dir: Path, result: Mapping[str, Any]) -> None:
     if is_main_process():
         save_result(work_dir / RESULT_NAME, result)
-    return result
+
+
+def _resumable(cfg: Config, work_dir: Path) -> Path:
+    """The checkpoint to go on from.
+
+    Raises:
+        ConfigError: There is none, or the run is finished.
+    """
+    checkpoint = last_checkpoint(work_dir)
+    if checkpoint is None:
+        raise ConfigError(f"{work_dir} holds no checkpoint to go on from.")
+    done, wanted = read_checkpoint(checkpoint)["meta"].get("epoch"), (cfg.get("train_cfg") or {}).get("max_epochs")
+    if isinstance(done, int) and isinstance(wanted, int) and done >= wanted:
+        raise ConfigError(
+            f"{work_dir}: the run is finished, {done} of {wanted} epochs. "
+            f"To train on: --cfg-options train_cfg.max_epochs={2 * done}."
+        )
+    return checkpoint
 
 
 def _baselines(cfg: Config, work_dir: Path, launcher: str) -> dict[str, dict[str, Any]]:
@@ -210,11 +187,6 @@ def _baselines(cfg: Config, work_dir: Path, launcher: str) -> dict[str, dict[str
     return values
 
 
-def _last_checkpoint(work_dir: Path) -> Path | None:
-    pointer = work_dir / "last_checkpoint"
-    return work_dir / Path(pointer.read_text().strip()).name if pointer.is_file() else None
-
-
 def evaluate(
     cfg: Config, checkpoint: Path | None, work_dir: Path, save_depth: Path | None = None, launcher: str = "none"
 ) -> dict[str, Any]:
@@ -223,25 +195,31 @@ def evaluate(
     Raises:
         ConfigError: The network has weights and no checkpoint is given.
     """
+    require(cfg, "test_dataloader", "test_evaluator", "randomness")
     model = build_model(cfg.model)
     load_trained(model, checkpoint)
-    metrics = build_metrics(cfg.test_evaluator, "test_evaluator")
-    evaluator = KeepingEvaluator(metrics)
-    loader = cfg.test_dataloader
-    data = build_dataset(loader.dataset, "test_dataloader.dataset", model, metric_targets(metrics), _seed(cfg))
+    evaluator = KeepingEvaluator(build_metrics(cfg.test_evaluator, "test_evaluator", model))
+    targets = unique(field for metric in evaluator.metrics for field in metric.targets)
+    data = build_dataset(cfg.test_dataloader.dataset, "test_dataloader.dataset", model, targets, seed_of(cfg))
+    test_loader = loader(cfg, "test_dataloader", data)
+    saving = []
+    if save_depth is not None:
+        saving.append(hooks.SaveDepthHook(save_depth))
+        if is_main_process():
+            saving[0].check()
     runner = _runner(
         cfg,
         model,
         work_dir,
         launcher,
-        test_dataloader=_loader(cfg, "test_dataloader", data),
+        test_dataloader=test_loader,
         test_evaluator=evaluator,
-        test_cfg=cfg.test_cfg,
-        custom_hooks=None if save_depth is None else [hooks.SaveDepthHook(save_depth)],
+        test_cfg=cfg.get("test_cfg") or {},
+        custom_hooks=saving,
     )
     with _workers_ended(runner):
         runner.test()
-    return _result(cfg, evaluator, loader, checkpoint)
+    return _result(cfg, evaluator, data, cfg.test_dataloader.dataset, checkpoint)
 
 
 def load_trained(model: MultiTaskModel, checkpoint: Path | None) -> None:
@@ -253,7 +231,8 @@ def load_trained(model: MultiTaskModel, checkpoint: Path | None) -> None:
     has_weights = any(True for _ in model.parameters())
     if has_weights and checkpoint is None:
         raise ConfigError(
-            "this config's network has weights: name the checkpoint to load (a .pth file that `mtdc train` wrote)."
+            "this config's network has weights: name the checkpoint to load, a .pth file that `mtdc train` wrote. "
+            "The configs under classical/ need none."
         )
     if checkpoint is None:
         return
@@ -262,18 +241,26 @@ def load_trained(model: MultiTaskModel, checkpoint: Path | None) -> None:
     load_weights(model, checkpoint)
 
 
-def _result(cfg: Config, evaluator: KeepingEvaluator, loader: Mapping[str, Any], checkpoint: Path | None) -> dict[str, Any]:
+def _result(
+    cfg: Config, evaluator: KeepingEvaluator, data: DepthDataset, dataset_cfg: Mapping[str, Any], checkpoint: Path | None
+) -> dict[str, Any]:
+    """Values, protocol and each frame's values of the last evaluation."""
     protocol: dict[str, Any] = {}
     per_frame: dict[str, Any] = {}
     for metric in evaluator.metrics:
-        protocol |= metric.protocol()
-        per_frame |= metric.per_frame
-    dataset = loader["dataset"]
-    crops = [step for step in dataset.get("transforms", ()) if step["type"] == "BottomCrop"]
+        own = metric.protocol()
+        protocol = {**protocol, **own, "units": {**protocol.get("units", {}), **own.get("units", {})}}
+        for sample_id, values in metric.per_frame.items():
+            per_frame.setdefault(sample_id, {}).update(values)
+    transforms = [dict(step) for step in dataset_cfg.get("transforms", ())]
+    crops = [step for step in transforms if step["type"] == "BottomCrop"]
+    task = cfg.model.network.get("tasks", {}).get("depth") or {}
     protocol |= {
-        "dataset": dataset["type"],
-        "split": dataset.get("split"),
+        "dataset": data.METAINFO["dataset"],
+        "split": data.split,
         "crop": f"bottom {crops[-1]['height']}x{crops[-1]['width']}" if crops else "none",
+        "transforms": transforms,
+        "network_range_m": task.get("range_m"),
         "config": Path(cfg.filename).name if cfg.filename else None,
         "config_sha256": config_hash(cfg),
         "checkpoint": None if checkpoint is None else checkpoint.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from ..contracts import Network
 from ..errors import ConfigError
 from ..model import build_model
 from .checkpoint import load_weights, save_weights
+from .examples import example_inputs
 
 
 def count_parameters(network: Network) -> int:
@@ -22,9 +23,7 @@ def count_parameters(network: Network) -> int:
 
 def count_macs(network: Network, size: tuple[int, int]) -> int:
     """Multiply-accumulates of convolutions and matrix products for one frame of that size."""
-    height, width = size
-    shapes = {"sparse_depth": (1, 1, height, width), "image": (1, 3, height, width), "intrinsics": (1, 3, 3)}
-    inputs = {key: torch.ones(shapes[key]) for key in network.needs}
+    inputs = example_inputs(network, size)
     training = network.training
     network.eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
@@ -34,13 +33,15 @@ def count_macs(network: Network, size: tuple[int, int]) -> int:
 
 
 def strip_report(
-    model_cfg: Mapping[str, Any], checkpoint: Path | None, keep: tuple[str, ...], out: Path | None, size: tuple[int, int]
+    model_cfg: Mapping[str, Any], checkpoint: Path | None, keep: Sequence[str] | None, out: Path | None, size: tuple[int, int]
 ) -> str:
     """Strip the model that a config describes, with its weights if given, and tell parameters and MACs before and after.
 
     Raises:
-        ConfigError: A file to write is named, and no checkpoint to strip.
+        ConfigError: A file to write is named, and no checkpoint to strip; or the size is none.
     """
+    if min(size) < 1:
+        raise ConfigError(f"--size must be two whole numbers from 1 on, not {size[0]} {size[1]}.")
     if out is not None and checkpoint is None:
         raise ConfigError("--out needs a CHECKPOINT to strip: without weights there is nothing to write.")
     model = build_model(model_cfg)

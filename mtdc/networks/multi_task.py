@@ -60,6 +60,7 @@ class MultiTaskNetwork(Network):
         self.stride = max(channels)
         first: Trunk = build(TRUNKS, trunk, "trunk", channels=channels, width=width)
         self.stages = len(first.strides)
+        self.stream_stride = first.strides[-1]
         self.sharing: Sharing = build(SHARING, sharing, "sharing", tasks=names, strides=first.strides, widths=first.widths)
         #: The first trunk serves the first task; the others are built from the same config.
         self.trunks: Any = nn.ModuleDict()
@@ -72,7 +73,7 @@ class MultiTaskNetwork(Network):
             if "depth" not in self.tasks:
                 raise ConfigError("refinement needs the task 'depth', which the network hasn't.")
             depth_head = cast(Decoder, self.tasks["depth"].head)
-            guidance = {first.strides[-1]: self.sharing.head_channels("depth"), 1: depth_head.hidden_channels}
+            guidance = {self.stream_stride: self.sharing.head_channels("depth"), 1: depth_head.hidden_channels}
             self.refinement = build(REFINEMENT, refinement, "refinement", channels=guidance)
 
     def _build_tasks(self, tasks: Mapping[str, Any], names: tuple[str, ...], stride: int, width: int) -> nn.ModuleDict:
@@ -107,17 +108,12 @@ class MultiTaskNetwork(Network):
             raw = raw.float()  # units are decoded in full precision, also under autocast
             fields = task.decode(raw, base)
             if name == "depth" and self.refinement is not None:
-                guidance = {self.stride_of(joined[name], raw): joined[name], 1: hidden}
+                guidance = {self.stream_stride: joined[name], 1: hidden}
                 fields["depth"] = task.limit(self.refinement(fields["depth"], guidance, padded))
             outputs[name] = TaskOutput(
                 raw[..., :height, :width], {key: value[..., :height, :width] for key, value in fields.items()}
             )
         return outputs, tuple(features.values())
-
-    @staticmethod
-    def stride_of(stream: Tensor, raw: Tensor) -> int:
-        """The stride of a stream beside an output of full size."""
-        return raw.shape[-1] // stream.shape[-1]
 
     def penalty(self) -> dict[str, Tensor]:
         """The sharing's terms."""

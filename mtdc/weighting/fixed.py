@@ -28,7 +28,7 @@ class FixedWeighting(Weighting):
             is not: a config that removes a task need not touch the weights.
 
     Raises:
-        ValueError: A task has no weight.
+        ValueError: A task has no weight, or a weight is negative.
     """
 
     def __init__(self, tasks: Sequence[str], weights: Mapping[str, float] | None = None) -> None:
@@ -36,6 +36,9 @@ class FixedWeighting(Weighting):
         missing = [task for task in tasks if weights is not None and task not in weights]
         if missing:
             raise ValueError(f"weights has no entry for task '{missing[0]}'; it has {sorted(weights or {})}")
+        negative = [task for task, weight in (weights or {}).items() if weight < 0]
+        if negative:
+            raise ValueError(f"the weight of '{negative[0]}' is negative: its loss would be made large")
         self.weights = {task: 1.0 if weights is None else float(weights[task]) for task in tasks}
 
     def forward(self, losses: dict[str, Tensor], gramian: Callable[[], Tensor]) -> tuple[Tensor, dict[str, Tensor]]:

@@ -41,6 +41,17 @@ def test_task_in_one_file_trains_and_is_stripped(repository, tmp_path):
     assert all(line["sky/bce"] > 0 and line["sky/weight"] == 10 for line in steps)
     assert json.loads((tmp_path / "run" / "result.json").read_text())["frames"] == 2
 
+    # The config as the run wrote it finds sky.py too, in a process that never saw it.
+    strip = [
+        str(repository / "tools" / "strip.py"),
+        str(tmp_path / "run" / "sky_kitti.py"),
+        str(tmp_path / "run" / "epoch_2.pth"),
+    ]
+    done = subprocess.run(
+        [sys.executable, *strip, "--out", str(tmp_path / "s.pth")], cwd=repository, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
     stripped = tmp_path / "stripped.pth"
     config, checkpoint = tmp_path / "sky_kitti.py", tmp_path / "run" / "epoch_2.pth"
     assert main(["strip", str(config), str(checkpoint), "--out", str(stripped), "--cfg-options", "model.width=2"]) == 0

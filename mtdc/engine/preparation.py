@@ -1,0 +1,191 @@
+"""What a run needs, built and checked before it starts: data, metrics, and the parts that mmengine builds itself later."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import mmengine.optim
+import mmengine.runner  # noqa: F401  (registers hooks and loops)
+from mmengine.config import Config
+from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmengine.registry import DATA_SAMPLERS, HOOKS, OPTIM_WRAPPERS, OPTIMIZERS, PARAM_SCHEDULERS, Registry
+from torch.utils.data import DataLoader
+
+from ..data import sampler  # noqa: F401  (registers the sampler that configs name)
+from ..data.dataset import DepthDataset
+from ..errors import ConfigError, DataError, did_you_mean
+from ..metrics import DepthMetric
+from ..model import MultiTaskModel
+from ..registry import DATASETS, METRICS, build
+from ..structures import Field
+from . import hooks  # noqa: F401  (registers the hooks that configs name)
+from .config import require
+
+#: Keys of a dataloader that the Runner takes beside torch's own.
+LOADER_KEYS = {"dataset", "sampler", "batch_sampler", "num_batch_per_epoch", "collate_fn", "worker_init_fn"}
+TRAIN_KEYS = {"type", "by_epoch", "max_epochs", "max_iters", "val_begin", "val_interval", "dynamic_intervals"}
+
+
+def build_dataset(
+    cfg: Mapping[str, Any], path: str, model: MultiTaskModel, targets: tuple[Field, ...], seed: int
+) -> DepthDataset:
+    """The data set of a config, told to load what the network reads and these targets, and nothing else."""
+    data: DepthDataset = build(DATASETS, dict(cfg), path, inputs=model.input_fields, targets=targets, seed=seed)
+    return data
+
+
+def build_metrics(cfg: Any, path: str, model: MultiTaskModel) -> list[DepthMetric]:
+    """The metrics of an evaluator's config, one dict or a list of them, for a model that predicts what they measure.
+
+    Raises:
+        ConfigError: The network predicts no such field, or two metrics would give values of one name.
+    """
+    configs = list(cfg) if isinstance(cfg, (list, tuple)) else [cfg]
+    metrics = [build(METRICS, dict(one), f"{path}[{i}]") for i, one in enumerate(configs)]
+    for metric in metrics:
+        for field in metric.targets:
+            if field.name not in model.network.fields:
+                known = ", ".join(model.network.fields)
+                raise ConfigError(f"{path} measures '{field.name}', which the network doesn't predict; it predicts {known}.")
+    prefixes = [metric.prefix for metric in metrics]
+    if len(set(prefixes)) < len(prefixes):
+        raise ConfigError(f"{path}: of several metrics each needs a prefix of its own (its class's default_prefix).")
+    return metrics
+
+
+def unique(fields: Iterable[Field]) -> tuple[Field, ...]:
+    """Each field once, in order."""
+    return tuple({field.name: field for field in fields}.values())
+
+
+def seed_of(cfg: Config) -> int:
+    """The run's seed.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    seed = cfg.get("randomness", {}).get("seed")
+    if not isinstance(seed, int):
+        raise ConfigError(f"randomness.seed must be a whole number, so that a run can be repeated, not {seed!r}.")
+    return seed
+
+
+def loader(cfg: Config, name: str, dataset: DepthDataset) -> dict[str, Any]:
+    """A dataloader as the Runner takes it, around a data set that is built.
+
+    Raises:
+        ConfigError, DataError: A key or a number that can't be, or no frame.
+    """
+    if len(dataset) == 0:
+        raise DataError(f"{name}: the data set has no frame.")
+    settings = copy.deepcopy({key: value for key, value in cfg[name].items() if key != "dataset"})
+    known = LOADER_KEYS | set(inspect.signature(DataLoader).parameters)
+    _check_known(settings, known, name)
+    _check_whole(settings, "batch_size", 1, name)
+    _check_whole(settings, "num_workers", 0, name)
+    check_type(DATA_SAMPLERS, settings.get("sampler"), f"{name}.sampler", "sampler")
+    if settings.get("num_workers", 0) == 0:
+        settings.pop("persistent_workers", None)
+        settings.pop("prefetch_factor", None)
+    if settings.get("drop_last") and len(dataset) < settings["batch_size"]:
+        raise ConfigError(
+            f"{name}: {len(dataset)} frames are fewer than batch_size={settings['batch_size']}, and drop_last leaves none. "
+            f"Set --cfg-options {name}.batch_size={len(dataset)} or less."
+        )
+    return {**settings, "dataset": dataset}
+
+
+def check_training(cfg: Config, model: MultiTaskModel, data: DepthDataset) -> None:
+    """Refuse a training that would learn nothing, or fail once the Runner builds its hooks and schedules.
+
+    Raises:
+        ConfigError, DataError: What is wrong and what to do.
+    """
+    require(cfg, "train_cfg", "optim_wrapper")
+    for name, task in model.network.tasks.items():
+        where = f"model.network.tasks.{name}"
+        if not len(task.losses):
+            raise ConfigError(
+                f"{where} has no loss, so it would not be trained. Add one, or leave the task out ({where}=None)."
+            )
+        if not task.needs and data.count(task.field) == 0:
+            raise DataError(
+                f"no training frame has the target of task '{name}', so it would learn nothing. Add the files (the warning "
+                f"above says where they are looked for), or leave the task out: --cfg-options {where}=None."
+            )
+    _check_known(cfg.train_cfg, TRAIN_KEYS, "train_cfg")
+    for key in ("max_epochs", "max_iters", "val_interval"):
+        _check_whole(cfg.train_cfg, key, 1, "train_cfg")
+    for i, schedule in enumerate(cfg.get("param_scheduler") or ()):
+        check_type(PARAM_SCHEDULERS, schedule, f"param_scheduler[{i}]", "schedule", {"convert_to_iter_based"})
+    for name, hook in (cfg.get("default_hooks") or {}).items():
+        check_type(HOOKS, hook, f"default_hooks.{name}", "hook", {"priority"})
+    for i, hook in enumerate(cfg.get("custom_hooks") or ()):
+        check_type(HOOKS, hook, f"custom_hooks[{i}]", "hook", {"priority"})
+
+
+def build_optimiser(cfg: Config, model: MultiTaskModel) -> OptimWrapper:
+    """The optimiser of a config.
+
+    Raises:
+        ConfigError: An unknown type or key, or a value that the optimiser refuses.
+    """
+    wrapper = copy.deepcopy(dict(cfg.optim_wrapper))
+    check_type(
+        OPTIM_WRAPPERS,
+        {"type": "OptimWrapper", **wrapper},
+        "optim_wrapper",
+        "optimiser wrapper",
+        {"constructor", "paramwise_cfg"},
+    )
+    check_type(OPTIMIZERS, wrapper.get("optimizer"), "optim_wrapper.optimizer", "optimiser")
+    try:
+        return build_optim_wrapper(model, wrapper)
+    except (ValueError, TypeError, KeyError) as error:
+        raise ConfigError(f"optim_wrapper: {' '.join(str(error).split())}") from error
+
+
+def check_type(registry: Registry, cfg: Any, where: str, kind: str, more: set[str] | None = None) -> None:
+    """Hold a part that mmengine builds later against its registry and its constructor; None is no part.
+
+    Raises:
+        ConfigError: An unknown type or key, with the nearest right word.
+    """
+    if cfg is None:
+        return
+    if not isinstance(cfg, Mapping) or not isinstance(cfg.get("type"), str):
+        raise ConfigError(f"{where} must be a dict with a 'type' that names a {kind}, not {cfg!r}.")
+    name = cfg["type"]
+    if "." in name:
+        return  # a dotted path: mmengine imports it
+    if name not in registry.module_dict:
+        raise ConfigError(f"{where}.type='{name}' is not a known {kind}.{did_you_mean(name, registry.module_dict)}")
+    _check_known(cfg, _accepted(registry.module_dict[name]) | {"type"} | (more or set()), f"{where} ({name})")
+
+
+def _accepted(cls: type) -> set[str]:
+    """Keys that a constructor takes, through the base classes that it hands the rest to."""
+    names: set[str] = set()
+    for base in inspect.getmro(cls):
+        if "__init__" not in vars(base):
+            continue
+        parameters = inspect.signature(base.__init__).parameters.values()  # type: ignore[misc]
+        names |= {parameter.name for parameter in parameters}
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+            break
+    return names
+
+
+def _check_known(cfg: Mapping[str, Any], known: set[str], where: str) -> None:
+    for key in cfg:
+        if key not in known:
+            raise ConfigError(f"{where}: unexpected key '{key}'.{did_you_mean(key, known - {'self', 'args', 'kwargs'})}")
+
+
+def _check_whole(cfg: Mapping[str, Any], key: str, least: int, where: str) -> None:
+    value = cfg.get(key, least)
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ConfigError(f"{where}.{key} must be a whole number from {least} on, not {value!r}.")
