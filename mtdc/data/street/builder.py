@@ -1,7 +1,8 @@
 """Putting bodies together: a builder that collects them, and the things of a street that are made of several.
 
-All random choices come from the builder's one generator. Places are given in road coordinates, ``s`` metres ahead along y and ``d``
-metres to the right of the road's axis; heights count from the ground there, which is looked up for all bodies at once in the end.
+All random choices come from the builder's one generator. Places are given in road coordinates, ``s`` metres ahead along y and
+``d`` metres to the right of the road's axis; heights count from the ground there, which is looked up for all bodies at once in
+the end.
 """
 
 from __future__ import annotations
@@ -95,14 +96,14 @@ class Builder:
              int(texture), label, glass, number, place.x, place.y)
         )  # fmt: skip
 
-    def build(self) -> Primitives:
-        """All bodies so far, set on the ground."""
+    def build(self) -> tuple[Primitives, np.ndarray]:
+        """All bodies so far, set on the ground, and for each the number of the thing (the place) that it is a part of."""
         table = torch.tensor(np.asarray(self._rows, dtype=np.float64).reshape(len(self._rows), 28).T.copy())
         centre = table[1:4].clone()
         # A thing stands on the ground at its place, whole: its parts don't follow the slope.
         centre[2] += self.ground.surface(table[26], table[27])
         small = table.to(torch.float32)
-        return Primitives(
+        bodies = Primitives(
             kind=table[0].long(),
             centre=centre.to(torch.float32),
             half=small[4:7],
@@ -116,3 +117,4 @@ class Builder:
             glass=table[24] > 0,
             seed=table[25].to(torch.int32),
         )
+        return bodies, np.unique(table[26:].numpy(), axis=1, return_inverse=True)[1].reshape(-1)

@@ -1,7 +1,7 @@
 """Rays against a scene, body by body: each body is met by the rays of its window alone, and the nearest keeps the ray.
 
-The nearest is found by a minimum over 64-bit keys, the ray parameter's bits above the body's number: the order of the bodies does
-not matter, so that the result is the same to the bit however the work is cut.
+The nearest is found by a minimum over 64-bit keys, the ray parameter's bits above the body's number: the order of the bodies
+does not matter, so that the result is the same to the bit however the work is cut.
 """
 
 from __future__ import annotations
@@ -48,22 +48,30 @@ def cast(
         primitives: The bodies.
         ground: The ground, or None.
         grid: The rays.
-        glass_salt: Where it is given, each ray passes each pane of glass with the probability ``glass_through``, drawn by a hash of
-            the ray, the body and this number.
+        glass_salt: Where it is given, each ray passes each pane of glass with the probability ``glass_through``, drawn by a
+            hash of the ray, the body and this number.
         glass_through: See there.
     """
     count = grid.height * grid.width
     device = grid.directions.device
     keys = torch.full((count,), _NONE, dtype=torch.int64, device=device)
     if len(primitives):
-        windows = grid.windows(primitives.corners())
+        corners = primitives.corners()
+        windows, nearest = grid.windows(corners), grid.nearest(corners).to(torch.float32)
         axes = primitives.axes()
         for kind in Kind:
             for pierced in (False, True):
                 chosen = (primitives.kind == kind) & ((primitives.stencil[0] != Stencil.SOLID) == pierced)
                 chosen &= (windows[:, 1] > windows[:, 0]) & (windows[:, 3] > windows[:, 2])
-                for part in _chunks(windows, chosen.nonzero()[:, 0], _CHUNK.get(device.type, 1 << 20)):
-                    _meet(primitives, axes, grid, windows, part, kind, pierced, keys, glass_salt, glass_through)
+                index = chosen.nonzero()[:, 0]
+                # From near to far: what stands behind is passed over cheaply.
+                index = index[torch.argsort(nearest[index], stable=True)]
+                for part in _chunks(windows, index, _CHUNK.get(device.type, 1 << 20)):
+                    number, ray = _rays_of_windows(windows[part], grid.width)
+                    hidden = keys[ray] >> 32 < nearest[part].view(torch.int32)[number]
+                    open_rays = (~hidden).nonzero()[:, 0]
+                    window = (number[open_rays], ray[open_rays])
+                    _meet(primitives, axes, grid, window, part, kind, pierced, keys, glass_salt, glass_through)
     met = keys != _NONE
     t = (keys >> 32).to(torch.int32).view(torch.float32)
     t = torch.where(met, t, torch.inf)
@@ -106,7 +114,7 @@ def _meet(
     primitives: Primitives,
     axes: Tensor,
     grid: RayGrid,
-    windows: Tensor,
+    window: tuple[Tensor, Tensor],
     part: Tensor,
     kind: Kind,
     pierced: bool,
@@ -115,7 +123,7 @@ def _meet(
     glass_through: float,
 ) -> None:
     """Meet some bodies of one kind with the rays of their windows, and lower the keys."""
-    number, ray = _rays_of_windows(windows[part], grid.width)
+    number, ray = window
     part_axes = axes[:, part]
     ray_axes = part_axes[:, number]
     direction = turn_into(ray_axes, grid.directions[:, ray])
@@ -123,7 +131,8 @@ def _meet(
         origin = turn_into(part_axes, grid.origins - primitives.centre[:, part])[:, number]
     else:
         origin = turn_into(ray_axes, grid.origins[:, ray] - primitives.centre[:, part][:, number])
-    taper = primitives.taper[:, part][:, number] if kind in (Kind.WEDGE, Kind.CYLINDER) else None
+    tapered = kind in (Kind.WEDGE, Kind.CYLINDER)
+    taper = primitives.taper[:, part][:, number] if tapered else primitives.taper[:, :0]
     enter, leave = MEET[kind](origin, direction, taper)
     kept = ((enter <= leave) & (leave > 1e-3) & ((enter > 1e-3) | pierced)).nonzero()[:, 0]
     if not len(kept):

@@ -1,10 +1,10 @@
 """The ground: a height field with a carriageway, raised sides and the kerbs' faces between them.
 
-    h(x, y) = slope y + bend y^2 / 2 - crown d^2 + tilt |d - edge|_+ + waves        d = x - c(y), the distance from the road's axis
-    c(y) = c0 + c1 y + c2 y^2 / 2
+    h(x, y) = slope y + bend y^2 / 2 - crown d^2 + tilt |d - edge|_+ + waves        d = x - c(y), the distance from the road's
+    axis c(y) = c0 + c1 y + c2 y^2 / 2
 
-Beside the carriageway (and a crossing one) the ground lies ``kerb`` metres higher; the kerb's face is the upright sheet above its
-edge, which rays meet in closed form. The height field itself is met by Newton steps, exact for a plane at once.
+Beside the carriageway (and a crossing one) the ground lies ``kerb`` metres higher; the kerb's face is the upright sheet above
+its edge, which rays meet in closed form. The height field itself is met by Newton steps, exact for a plane at once.
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ class Ground:
         by_y = self.slope + self.bend * y - by_d * bow
         if self.wave:
             angle_x, angle_y = 0.31 * x + self.phase, 0.23 * y + 2 * self.phase
-            height = height + self.wave * (torch.sin(angle_x) * torch.cos(angle_y) - math.sin(self.phase) * math.cos(2 * self.phase))
+            height = height + self.wave * (
+                torch.sin(angle_x) * torch.cos(angle_y) - math.sin(self.phase) * math.cos(2 * self.phase)
+            )
             by_d = by_d + self.wave * 0.31 * torch.cos(angle_x) * torch.cos(angle_y)
             by_y = by_y - self.wave * 0.23 * torch.sin(angle_x) * torch.sin(angle_y)
         return height, by_d, by_y
@@ -157,8 +159,11 @@ class Ground:
             root = discriminant.clamp(min=0).sqrt()
             # The stable form: the root that stays finite as the road becomes straight.
             divisor = torch.where(b >= 0, b + root, b - root)
-            t = -2 * c / torch.where(divisor.abs() < 1e-9, 1e-9, divisor)
-            keep(t, (discriminant >= 0) & (((oy + t * dy) - self.crossing[0]).abs() >= self.crossing[1]))
+            for t in (
+                -2 * c / torch.where(divisor.abs() < 1e-9, 1e-9, divisor),
+                -divisor / (2 * torch.where(a.abs() < 1e-12, 1e-12, a)),
+            ):
+                keep(t, (discriminant >= 0) & (((oy + t * dy) - self.crossing[0]).abs() >= self.crossing[1]))
         if self.crossing[1] > 0:
             for edge in (self.crossing[0] - self.crossing[1], self.crossing[0] + self.crossing[1]):
                 t = (edge - oy) / torch.where(dy.abs() < 1e-9, 1e-9, dy)

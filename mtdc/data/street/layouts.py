@@ -1,18 +1,19 @@
 """Kinds of streets: where the things stand.
 
-Each layout is drawn by the generator alone. Traffic keeps right; the camera's car stands in its own lane at s = 0, and nothing is
-put into that lane within 5 m ahead, nor where the scanning car drives along the path.
+Each layout is drawn by the generator alone. Traffic keeps right; the camera's car stands in its own lane at s = 0, and nothing
+is put into that lane within 5 m ahead, nor where the scanning car drives along the path.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
+import torch
 
-from .builder import BUILDING, POLE, SKY, VEGETATION, Builder
+from .builder import BUILDING, POLE, VEGETATION, Builder
 from .ground import Ground
 from .primitives import Kind, Primitives, Stencil
 from .shading import Light, Texture
@@ -86,7 +87,9 @@ def _parked(b: Builder, side: int, d: float, start: float, end: float, density: 
         s += b.uniform(0.0, 2.5) if density > 0.5 else b.uniform(2, 9)
 
 
-def _traffic(b: Builder, lanes: list[tuple[float, int]], own: float, moving: float, gap: tuple[float, float], big: float) -> None:
+def _traffic(
+    b: Builder, lanes: list[tuple[float, int]], own: float, moving: float, gap: tuple[float, float], big: float
+) -> None:
     """Vehicles in lanes ``(d, direction)``; the first in the own lane is at least 5 m ahead of its bumper's reach."""
     for d, direction in lanes:
         s = b.uniform(11, 22) if abs(d - own) < 1 else b.uniform(-4, 30)
@@ -99,7 +102,9 @@ def _traffic(b: Builder, lanes: list[tuple[float, int]], own: float, moving: flo
             s += b.uniform(*gap) + 5
 
 
-def _houses(b: Builder, side: int, d: float, gaps: float, height: tuple[float, float], gable: float, start: float = -12.0) -> None:
+def _houses(
+    b: Builder, side: int, d: float, gaps: float, height: tuple[float, float], gable: float, start: float = -12.0
+) -> None:
     """Buildings along the street, ``d`` metres from the axis to their fronts."""
     s = start
     while s < 100:
@@ -144,7 +149,12 @@ def _furniture(b: Builder, d: float, lamps: float, signs: float, bins: float, st
                 pole(b, b.place(s, side * d), arm=-side * b.uniform(0.8, 1.8))
             s += b.uniform(15, 28)
         for _ in range(int(b.uniform(0, 7 * signs))):
-            sign(b, b.place(b.uniform(start, 60), side * (d + b.uniform(-0.1, 0.4)), b.uniform(-0.2, 0.2) + (math.pi if side < 0 else 0)))
+            sign(
+                b,
+                b.place(
+                    b.uniform(start, 60), side * (d + b.uniform(-0.1, 0.4)), b.uniform(-0.2, 0.2) + (math.pi if side < 0 else 0)
+                ),
+            )
         for _ in range(int(b.uniform(0, 7 * bins))):
             bin_or_box(b, b.place(b.uniform(start, 45), side * (d + b.uniform(0.2, 1.2)), b.uniform(0, 3)))
 
@@ -153,7 +163,11 @@ def _verge(b: Builder, d: float, count: int, height: float, reach: float = 5.0) 
     """Rough ground beside the road."""
     for _ in range(count):
         s = 3 + 55 * b.uniform(0, 1) ** 1.5
-        tuft(b, b.place(s, b.choose((-1, 1)) * (d + reach * b.uniform(0, 1) ** 1.3), b.uniform(0, 3)), height * b.uniform(0.3, 1.0))
+        tuft(
+            b,
+            b.place(s, b.choose((-1, 1)) * (d + reach * b.uniform(0, 1) ** 1.3), b.uniform(0, 3)),
+            height * b.uniform(0.3, 1.0),
+        )
 
 
 def narrow(b: Builder, lane: float, width: float) -> None:
@@ -235,7 +249,9 @@ def crossing(b: Builder, lane: float, width: float) -> None:
             if s + length > middle - half - walk - 1 and s < middle + half + walk + 1:
                 s = middle + half + walk + 1.5
                 continue
-            building(b, b.place(s + length / 2, side * (width + walk), 0.0 if side > 0 else math.pi), length, 12, b.uniform(5, 18))
+            building(
+                b, b.place(s + length / 2, side * (width + walk), 0.0 if side > 0 else math.pi), length, 12, b.uniform(5, 18)
+            )
             s += length + (b.uniform(0, 6) if b.chance(0.3) else 0.02)
         for _ in range(int(b.uniform(0, 7))):
             tree(b, b.place(b.uniform(4, 60), side * (width + b.uniform(0.8, 1.5))))
@@ -301,7 +317,7 @@ def car_park(b: Builder, lane: float, width: float) -> None:
     _backdrop(b, 80, 0.5)
 
 
-#: Name: (layout, share, half width of the carriageway, own lane, kerb, bend, grass beside the road).
+#: By name: what builds the layout (given the builder, the own lane and the carriageway's half width), and its share.
 LAYOUTS: dict[str, tuple[Callable[[Builder, float, float], None], float]] = {
     "narrow": (narrow, 0.24),
     "suburb": (suburb, 0.24),
@@ -320,7 +336,11 @@ def _road(name: str, rng: np.random.Generator) -> tuple[Ground, float, bool]:
         return _ground(rng, width / 2 - 0.95, width, kerb, 0.0008), width / 2 - 0.95, False
     if name == "suburb":
         width = float(rng.uniform(4.0, 5.6))
-        return _ground(rng, width / 2 - 0.9, width, kerb, 0.0015, float(rng.uniform(-0.03, 0.06))), width / 2 - 0.9, bool(rng.random() < 0.5)
+        return (
+            _ground(rng, width / 2 - 0.9, width, kerb, 0.0015, float(rng.uniform(-0.03, 0.06))),
+            width / 2 - 0.9,
+            bool(rng.random() < 0.5),
+        )
     if name == "country":
         width = float(rng.uniform(2.9, 4.0))
         tilt = float(rng.uniform(-0.1, 0.15))
@@ -370,20 +390,15 @@ def draw_scene(rng: np.random.Generator, layouts: tuple[str, ...] | None = None)
     builder = Builder(ground, rng)
     # Things are placed with respect to the axis; the axis passes the camera at the lane's distance.
     LAYOUTS[name][0](builder, lane, ground.half_width)
-    return Scene(name, ground, _clear_path(builder.build(), ground), _light(name, ground, rng, green), lane)
+    return Scene(name, ground, _clear_path(*builder.build(), ground), _light(name, ground, rng, green), lane)
 
 
-def _clear_path(primitives: Primitives, ground: Ground) -> Primitives:
-    """Without the bodies that reach into the space which the scanning car drives through, or hold the camera."""
-    from dataclasses import fields
-
+def _clear_path(primitives: Primitives, thing: np.ndarray, ground: Ground) -> Primitives:
+    """Without the things that reach into the space which the scanning car drives through, or hold the camera."""
     corners = primitives.corners()
     low, high = corners.amin(1), corners.amax(1)
     floor = ground.surface(primitives.centre[0], primitives.centre[1])
     blocking = (low[:, 0] < 1.05) & (high[:, 0] > -1.05) & (low[:, 1] < 8.0) & (high[:, 1] > -8.0)
     blocking &= (low[:, 2] - floor < 2.4) & (high[:, 2] - floor > 0.3)
-    keep = ~blocking
+    keep = torch.from_numpy(~np.isin(thing, thing[blocking.numpy()]))
     return Primitives(**{f.name: getattr(primitives, f.name)[..., keep] for f in fields(primitives)})
-
-
-__all__ = ["LAYOUTS", "SKY", "Scene", "draw_scene"]

@@ -1,8 +1,8 @@
 """A spinning LiDAR: where its shots go, which come back and how exactly.
 
-The default is the HDL-64 as measured on a real scan: the upper block's 32 beams leave from about 20 cm above the sensor's origin, the
-lower block's from about 11 cm, so that their optical centres are 28 and 19 cm above the camera; that, and not the mount alone, is
-what moves points behind an edge into the image of what is before it.
+The default is the HDL-64 as measured on a real scan: the upper block's 32 beams leave from about 20 cm above the sensor's
+origin, the lower block's from about 11 cm, so that their optical centres are 28 and 19 cm above the camera; that, and not the
+mount alone, is what moves points behind an edge into the image of what is before it.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 
 from ...errors import ConfigError
-from .caster import GROUND, SKY, Hits, cast
+from .caster import Hits, cast, surface_normals
 from .layouts import Scene
-from .primitives import hash_cells
+from .primitives import Primitives
 from .rays import CameraGrid, ScanGrid, ScanPattern
 
 #: Elevations of the upper block in degrees.
-_UPPER = (1.94, 1.57, 1.30, .87, .58, .18, -.09, -.45, -.80, -1.20, -1.49, -1.83, -2.21, -2.55, -2.87, -3.24, -3.54, -3.94, -4.22,
-          -4.59, -4.91, -5.25, -5.61, -5.96, -6.33, -6.68, -7.00, -7.29, -7.68, -8.06, -8.31, -8.71)  # fmt: skip
+_UPPER = (1.94, 1.57, 1.30, .87, .58, .18, -.09, -.45, -.80, -1.20, -1.49, -1.83, -2.21, -2.55, -2.87, -3.24, -3.54, -3.94,
+          -4.22, -4.59, -4.91, -5.25, -5.61, -5.96, -6.33, -6.68, -7.00, -7.29, -7.68, -8.06, -8.31, -8.71)  # fmt: skip
 #: First and last elevation of the lower block, and heights of both blocks' first and last beam above the origin.
 _LOWER = (-9.03, -25.00)
 _UPPER_HEIGHTS, _LOWER_HEIGHTS = (0.209, 0.196), (0.124, 0.105)
@@ -68,8 +68,8 @@ class LidarOptions:
     def __post_init__(self) -> None:
         if self.lines < 1 or not 0 < self.step < 30 or self.field[0] < self.field[1]:
             raise ConfigError(
-                f"lidar: lines={self.lines}, step={self.step}, field={self.field}; expected at least one line, a step in degrees "
-                "above 0, and the highest elevation before the lowest."
+                f"lidar: lines={self.lines}, step={self.step}, field={self.field}; expected at least one line, a step in "
+                "degrees above 0, and the highest elevation before the lowest."
             )
         if not 0 <= self.glass_lost + self.glass_through <= 1:
             raise ConfigError(f"lidar: glass_lost + glass_through = {self.glass_lost + self.glass_through:g}; expected 0 to 1.")
@@ -147,8 +147,7 @@ def scan(scene: Scene, where: ScanPose, options: LidarOptions, generator: torch.
     grid = ScanGrid(pattern, where.pose, where.position, drift, device=device)
     salt = int(torch.randint(1 << 30, (1,), generator=generator))
     primitives = scene.primitives.to(device).at(where.seconds)
-    through = options.glass_through
-    hits = cast(primitives, scene.ground, grid, salt, through)
+    hits = cast(primitives, scene.ground, grid, salt, options.glass_through)
     count = grid.height * grid.width
     draws = torch.rand(3, count, generator=generator).to(device)
     normal = torch.randn(count, generator=generator).to(device)
@@ -162,20 +161,16 @@ def scan(scene: Scene, where: ScanPose, options: LidarOptions, generator: torch.
     return Scan(points, hits.body[index])
 
 
-def _lost(scene: Scene, primitives: object, hits: Hits, grid: ScanGrid, options: LidarOptions) -> Tensor:
+def _lost(scene: Scene, primitives: Primitives, hits: Hits, grid: ScanGrid, options: LidarOptions) -> Tensor:
     """Probability that a shot does not come back: glass, and dark, grazing and far surfaces."""
-    from .caster import surface_normals
-
-    bodies = scene.primitives.to(hits.t.device).at(0.0)
-    body = hits.body.clamp(min=0)
     on_body = hits.body >= 0
-    normal = surface_normals(primitives, scene.ground, hits, grid.directions)  # type: ignore[arg-type]
+    normal = surface_normals(primitives, scene.ground, hits, grid.directions)
     slant = (normal * grid.directions).sum(0).abs().clamp(min=0.02)
-    if len(bodies):
-        albedo = torch.where(on_body, bodies.color[:, body].mean(0), 0.3)
-        glass = on_body & bodies.glass[body]
-    else:
-        albedo, glass = torch.full_like(hits.t, 0.3), torch.zeros_like(on_body)
+    albedo, glass = torch.full_like(hits.t, 0.3), torch.zeros_like(on_body)
+    if len(primitives):
+        body = hits.body.clamp(min=0)
+        albedo = torch.where(on_body, primitives.color[:, body].mean(0), albedo)
+        glass = on_body & primitives.glass[body]
     distance = torch.where(torch.isfinite(hits.t), hits.t, 1e3)
     # The light that comes back, against what 80 m and a pale upright wall send.
     strength = (albedo + 0.05) * slant.pow(0.3) / (distance / 80).square().clamp(min=1e-4)
@@ -183,7 +178,7 @@ def _lost(scene: Scene, primitives: object, hits: Hits, grid: ScanGrid, options:
     dark = on_body & (albedo < 0.1)
     lost = torch.where(dark, lost + 0.08, lost)
     of_glass = options.glass_lost / max(1 - options.glass_through, 1e-6)
-    # What passes was drawn while casting; of the rest this part is lost. Only the own scan's pixels near glass feel the difference.
+    # What passes was drawn while casting: this is the part of the rest.
     return torch.where(glass, of_glass, lost)
 
 
@@ -197,14 +192,14 @@ def _mixed(ranges: Tensor, grid: ScanGrid, draw: Tensor, share: Tensor, options:
 
 
 def sparse_depth(points: Tensor, camera: CameraGrid) -> Tensor:
-    """``(3, N)`` world points -> ``(H, W)`` metres, 0 = none: rounded to pixels, the nearest of a pixel kept, no test against what
-    the camera sees (so that points seen past an edge stay in it)."""
+    """Sparse depth of points: ``(3, N)`` world metres -> ``(H, W)`` metres, 0 = none.
+
+    They are rounded to pixels and the nearest of a pixel is kept. Nothing is tested against what the camera sees: points seen
+    past an edge stay.
+    """
     column, row, depth = camera.project(points)
     i, j = torch.round(row).long(), torch.round(column).long()
     inside = (depth > 0.1) & (i >= 0) & (i < camera.height) & (j >= 0) & (j < camera.width)
     image = torch.full((camera.height * camera.width,), torch.inf, device=points.device)
     image.scatter_reduce_(0, (i * camera.width + j)[inside], depth[inside].to(torch.float32), "amin")
     return torch.where(torch.isfinite(image), image, 0.0).reshape(camera.height, camera.width)
-
-
-__all__ = ["GROUND", "SKY", "LidarOptions", "Scan", "ScanPose", "beams", "hash_cells", "mounted", "scan", "sparse_depth"]

@@ -1,9 +1,9 @@
 """The bodies of a street and where rays meet them.
 
 A body is upright: it is turned about the vertical alone. In its own frame, divided by its half sizes, it is a unit box
-``|x|, |y|, |z| <= 1``, a wedge (a box whose upper end is drawn in: cabins, roofs), a unit ball, or a cylinder about z whose radius
-may shrink towards the top. A stencil lets rays through by the place where they meet the surface and by nothing else, so that
-camera and LiDAR see the same leaves: hashed cells (foliage) or a regular grid of holes (windows, slats, mesh).
+``|x|, |y|, |z| <= 1``, a wedge (a box whose upper end is drawn in: cabins, roofs), a unit ball, or a cylinder about z whose
+radius may shrink towards the top. A stencil lets rays through by the place where they meet the surface and by nothing else, so
+that camera and LiDAR see the same leaves: hashed cells (foliage) or a regular grid of holes (windows, slats, mesh).
 
 World frame: x right, y forward, z up, metres.
 """
@@ -46,8 +46,8 @@ class Primitives:
         half: ``(3, N)`` half sizes in metres along the body's own axes.
         turn: ``(2, N)`` cosine and sine of the angle from world x to the body's x, counter-clockwise seen from above.
         taper: ``(3, N)`` part by which the upper end is drawn in: at +x, at -x, at both y (cylinder: the first, of the radius).
-        stencil: ``(5, N)``: :class:`Stencil`, then for HASH (cell in metres, solid part, -, -), for GRID (period along the face,
-            period upwards, part of each that is open).
+        stencil: ``(5, N)``: :class:`Stencil`, then for HASH (cell in metres, solid part, -, -), for GRID (period along the
+            face, period upwards, part of each that is open).
         velocity: ``(2, N)`` metres a second along x and y.
         color: ``(3, N)`` RGB 0..1.
         texture: ``(N,)`` int64, :class:`~mtdc.data.street.shading.Texture`.
@@ -113,8 +113,8 @@ def _divisor(value: Tensor) -> Tensor:
     return torch.where(value.abs() < _TINY, torch.full_like(value, _TINY), value)
 
 
-def meet_box(origin: Tensor, direction: Tensor, taper: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Where rays enter and leave the unit box (slabs).
+def meet_box(origin: Tensor, direction: Tensor, taper: Tensor) -> tuple[Tensor, Tensor]:
+    """Where rays enter and leave the unit box (slabs); its taper is not looked at.
 
     Shapes: ``(3, R)`` in unit frames -> two ``(R,)`` ray parameters; a ray that misses leaves before it enters.
     """
@@ -164,7 +164,7 @@ def _roots(a: Tensor, half_b: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     )
 
 
-def meet_ball(origin: Tensor, direction: Tensor, taper: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def meet_ball(origin: Tensor, direction: Tensor, taper: Tensor) -> tuple[Tensor, Tensor]:
     """Where rays enter and leave the unit ball; shapes as in :func:`meet_box`."""
     return _roots((direction * direction).sum(0), (origin * direction).sum(0), (origin * origin).sum(0) - 1)
 
@@ -178,7 +178,7 @@ def meet_cylinder(origin: Tensor, direction: Tensor, taper: Tensor) -> tuple[Ten
     half_b = origin[0] * direction[0] + origin[1] * direction[1] - radius * slope
     c = origin[0] * origin[0] + origin[1] * origin[1] - radius * radius
     near, far = _roots(a, half_b, c)
-    # A ray steeper than the cone's side has its body outside the roots; upright thin cones make it rare, and it counts as a miss.
+    # A ray steeper than the cone's side is inside it beyond the roots: rare for thin upright poles, and taken for a miss.
     near = torch.where(a > 0, near, torch.inf)
     inverse = 1 / _divisor(direction[2])
     low, high = (-1 - origin[2]) * inverse, (1 - origin[2]) * inverse

@@ -35,6 +35,10 @@ class RayGrid(ABC):
         """Windows that hold all rays that may meet a box: ``(N, 8, 3)`` corners -> ``(N, 4)`` int64, top, bottom, left, right
         (bottom and right are the first outside)."""
 
+    @abstractmethod
+    def nearest(self, corners: Tensor) -> Tensor:
+        """No ray meets a box before this parameter: ``(N, 8, 3)`` corners -> ``(N,)``."""
+
     def _clip(self, low_row: Tensor, high_row: Tensor, low_column: Tensor, high_column: Tensor, seen: Tensor) -> Tensor:
         """Windows from inclusive bounds in rows and columns."""
         rows = torch.stack((low_row.floor(), high_row.ceil() + 1)).clamp(0, self.height)
@@ -48,7 +52,9 @@ def rotation(yaw: float, pitch: float, roll: float) -> Tensor:
 
     Radians; yaw turns right, pitch looks down, roll lowers the right side.
     """
-    cy, sy, cp, sp, cr, sr = (float(f(torch.tensor(a, dtype=torch.float64))) for a in (yaw, pitch, roll) for f in (torch.cos, torch.sin))
+    cy, sy, cp, sp, cr, sr = (
+        float(f(torch.tensor(a, dtype=torch.float64))) for a in (yaw, pitch, roll) for f in (torch.cos, torch.sin)
+    )
     level = torch.tensor([[1, 0, 0], [0, 0, 1], [0, -1, 0]], dtype=torch.float64)
     turn_yaw = torch.tensor([[cy, sy, 0], [-sy, cy, 0], [0, 0, 1]], dtype=torch.float64)
     turn_pitch = torch.tensor([[1, 0, 0], [0, cp, sp], [0, -sp, cp]], dtype=torch.float64)
@@ -57,13 +63,15 @@ def rotation(yaw: float, pitch: float, roll: float) -> Tensor:
 
 
 def _clipped_edges(points: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    """Ends of the boxes' edges in front of the plane ``points[axis] = nearest``: ``(N, 8, 3) -> (N, 24, 3)``, ``(N, 24)`` bool."""
+    """Ends of the boxes' edges in front of ``points[axis] = nearest``: ``(N, 8, 3) -> (N, 24, 3)``, and which there are."""
     edges = torch.tensor(_EDGES, device=points.device)
     first, second = points[:, edges[:, 0]], points[:, edges[:, 1]]
     a, b = first[..., axis], second[..., axis]
     part = ((_NEAREST - a) / torch.where((b - a).abs() < 1e-9, 1e-9, b - a)).clamp(0, 1)[..., None]
     cut = first + part * (second - first)
-    ends = torch.cat((torch.where((a < _NEAREST)[..., None], cut, first), torch.where((b < _NEAREST)[..., None], cut, second)), dim=1)
+    ends = torch.cat(
+        (torch.where((a < _NEAREST)[..., None], cut, first), torch.where((b < _NEAREST)[..., None], cut, second)), dim=1
+    )
     kept = ((a >= _NEAREST) | (b >= _NEAREST)).repeat(1, 2)
     return ends, kept
 
@@ -117,9 +125,14 @@ class CameraGrid(RayGrid):
         top, bottom = _span(image[..., 1] / depth, kept)
         return self._clip(top, bottom, left, right, kept.any(1))
 
+    def nearest(self, corners: Tensor) -> Tensor:
+        """Depth of the boxes' first corner."""
+        return ((corners - self.position.to(corners)) @ self.pose[:, 2].to(corners)).amin(1).clamp(min=0)
+
 
 class SunGrid(RayGrid):
-    """Parallel rays of the sun over a rectangle of the ground, for a map of shadows; the ray parameter is distance from a plane.
+    """Parallel rays of the sun over a rectangle of the ground, for a map of shadows; the ray parameter is distance from a
+    plane.
 
     Args:
         towards_sun: ``(3,)`` unit vector.
@@ -130,7 +143,13 @@ class SunGrid(RayGrid):
     """
 
     def __init__(
-        self, towards_sun: Tensor, centre: Tensor, reach: tuple[float, float], height: int, width: int, device: torch.device | str
+        self,
+        towards_sun: Tensor,
+        centre: Tensor,
+        reach: tuple[float, float],
+        height: int,
+        width: int,
+        device: torch.device | str,
     ) -> None:
         self.height, self.width = height, width
         sun = towards_sun.to(torch.float64)
@@ -158,6 +177,10 @@ class SunGrid(RayGrid):
         columns, rows = columns.reshape(-1, 8), rows.reshape(-1, 8)
         seen = torch.ones(len(corners), dtype=torch.bool, device=corners.device)
         return self._clip(rows.amin(1), rows.amax(1), columns.amin(1), columns.amax(1), seen)
+
+    def nearest(self, corners: Tensor) -> Tensor:
+        """Distance of the boxes' first corner."""
+        return ((corners - self.start) @ self.frame[2]).amin(1).clamp(min=0)
 
 
 @dataclass
@@ -207,9 +230,7 @@ class ScanGrid(RayGrid):
         columns = torch.arange(self.width, dtype=torch.float64)
         azimuth = (columns + pattern.phases[:, None].double()) * pattern.step - pattern.reach
         elevation = pattern.elevations[:, None].double().expand_as(azimuth)
-        local = torch.stack(
-            (elevation.cos() * azimuth.sin(), -elevation.sin(), elevation.cos() * azimuth.cos())
-        ).reshape(3, -1)
+        local = torch.stack((elevation.cos() * azimuth.sin(), -elevation.sin(), elevation.cos() * azimuth.cos())).reshape(3, -1)
         start = torch.zeros_like(local)
         start[1] = -pattern.heights[:, None].double().expand_as(azimuth).reshape(-1)
         pose64 = pose.to(torch.float64)
@@ -246,6 +267,10 @@ class ScanGrid(RayGrid):
         first = torch.searchsorted(self._rising, (-top).contiguous()) - 1
         last = torch.searchsorted(self._rising, (-bottom).contiguous(), right=True)
         return self._clip(first.float(), last.float(), low, high, kept.any(1))
+
+    def nearest(self, corners: Tensor) -> Tensor:
+        """Distance seen from above, less what the shots' origins differ."""
+        return (self._level_distance(corners) - self._spread - 0.05).clamp(min=0)
 
     def _level_distance(self, corners: Tensor) -> Tensor:
         """Distance from the sensor's axis to the boxes, seen from above: exact for upright boxes."""

@@ -1,7 +1,7 @@
 """Colour of what rays met: procedural textures, sun, sky light and cast shadow.
 
-Textures are functions of the place on the body and of the body's seed, so that every camera sees the same; fine patterns fade where
-they become smaller than a pixel.
+Textures are functions of the place on the body and of the body's seed, so that every camera sees the same; fine patterns fade
+where they become smaller than a pixel.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ def _pattern(texture: Texture, u: Tensor, v: Tensor, w: Tensor, seed: Tensor, pi
         tone = hash_cells(torch.floor(u / 0.28 + 0.5 * row).to(torch.int32), row.to(torch.int32), seed * 0, seed)
         return stain * (1 + fade * (torch.where(joint, 0.25, 0.0) + 0.3 * (tone - 0.5)))
     if texture == Texture.LEAVES:
-        cell = hash_cells(*(torch.floor(value / 0.13).to(torch.int32) for value in (u, v, w)), seed)
+        i, j, k = (torch.floor(value / 0.13).to(torch.int32) for value in (u, v, w))
+        cell = hash_cells(i, j, k, seed)
         return (0.45 + 0.7 * noise(u + w, v, seed, 0.6)) * (1 + fade * 0.9 * (cell - 0.5))
     if texture == Texture.PLASTER:
         return stain * (0.9 + 0.2 * noise(u, v, seed + 7, 0.25))

@@ -34,11 +34,15 @@ _PAINTS: tuple[Color, ...] = (
 )  # fmt: skip
 
 
-def _wheels(b: Builder, place: Place, half_width: float, along: tuple[float, ...], radius: float, label: int) -> None:
+def _wheels(
+    b: Builder, place: Place, half_width: float, along: tuple[float, ...], radius: float, label: int, thick: float = 0.13
+) -> None:
     for y in along:
         for side in (-1, 1):
-            b.add(place, Kind.BALL, (side * (half_width - 0.08), y, radius), (0.13, radius, radius), _BLACK, label)
-            b.add(place, Kind.BALL, (side * (half_width - 0.01), y, radius), (0.07, radius * 0.55, radius * 0.55), _STEEL, label)
+            b.add(place, Kind.BALL, (side * (half_width - thick * 0.7), y, radius), (thick, radius, radius), _BLACK, label)
+            b.add(
+                place, Kind.BALL, (side * (half_width - 0.01), y, radius), (0.07, radius * 0.55, radius * 0.55), _STEEL, label
+            )
 
 
 def car(b: Builder, place: Place) -> None:
@@ -62,8 +66,7 @@ def car(b: Builder, place: Place) -> None:
     shift = reach * (slant[1] - slant[0]) / 2
     b.add(place, Kind.BOX, (0, centre + shift, height), (half * 0.72, roof_half, 0.03), paint, CAR, Texture.PAINT)
     for side in (-1, 1):
-        for y in (centre + shift - roof_half, centre + shift * 0.5, centre + shift + roof_half):
-            b.add(place, Kind.BOX, (side * half * 0.8, y, belt + upper), (0.05, 0.06, upper), paint, CAR)
+        b.add(place, Kind.BOX, (side * half * 0.78, centre + shift, belt + upper), (0.06, 0.06, upper), paint, CAR)
         b.add(place, Kind.BALL, (side * (half + 0.08), front - 0.25, belt + 0.08), (0.1, 0.06, 0.08), paint, CAR)
         b.add(place, Kind.BOX, (side * half * 0.72, -length / 2, belt * 0.85), (0.16, 0.03, 0.08), (0.5, 0.05, 0.05), CAR)
         b.add(place, Kind.BOX, (side * half * 0.72, length / 2, belt * 0.78), (0.16, 0.03, 0.07), (0.9, 0.9, 0.85), CAR)
@@ -81,10 +84,19 @@ def van(b: Builder, place: Place) -> None:
     b.add(place, Kind.BOX, (0, length / 2 - nose, 0.65), (half - 0.03, nose, 0.45), paint, CAR, Texture.PAINT)
     b.add(place, Kind.WEDGE, (0, length / 2 - nose * 1.1, 1.1 + height * 0.17), (nose, half - 0.08, height * 0.17), _GLASS, CAR,
           Texture.GLASS, turn=math.pi / 2, taper=(0.9, 0.0, 0.15), glass=True)  # fmt: skip
-    b.add(place, Kind.BOX, (0, -length / 2 - 0.01, height * 0.72), (half * 0.75, 0.03, height * 0.14), _GLASS, CAR, Texture.GLASS, glass=True)
+    b.add(
+        place,
+        Kind.BOX,
+        (0, -length / 2 - 0.01, height * 0.72),
+        (half * 0.75, 0.03, height * 0.14),
+        _GLASS,
+        CAR,
+        Texture.GLASS,
+        glass=True,
+    )
     if b.chance(0.5):
-        b.add(place, Kind.BOX, (0, -nose, height * 0.72), (half + 0.01, length * 0.3, height * 0.12), _GLASS, CAR, Texture.GLASS,
-              glass=True)  # fmt: skip
+        b.add(place, Kind.BOX, (0, -nose, height * 0.72), (half + 0.01, length * 0.3, height * 0.12), _GLASS, CAR,
+              Texture.GLASS, glass=True)  # fmt: skip
     _wheels(b, place, half, (length * 0.32, -length * 0.3), 0.34, CAR)
 
 
@@ -101,13 +113,13 @@ def truck(b: Builder, place: Place, bus: bool = False) -> None:
         cabin = 1.9
         b.add(place, Kind.BOX, (0, -cabin / 2, (height + 1.0) / 2), (half, length / 2 - cabin / 2 - 0.1, (height - 1.0) / 2),
               b.shade(0.5, 0.9), label, Texture.STRIPES)  # fmt: skip
-        b.add(place, Kind.BOX, (0, -0.3, 0.8), (half * 0.4, length / 2 - 0.4, 0.15), _BLACK, label)
+        b.add(place, Kind.BOX, (0, -0.3, 0.78), (half * 0.8, length / 2 - 0.4, 0.22), _BLACK, label)
         front = length / 2 - cabin / 2
         b.add(place, Kind.WEDGE, (0, front, 1.5), (cabin / 2, half - 0.03, 1.1), paint, label, Texture.PAINT, turn=math.pi / 2,
               taper=(0.2, 0.0, 0.06))  # fmt: skip
         b.add(place, Kind.BOX, (0, front + 0.75, 2.0), (half * 0.85, 0.12, 0.35), _GLASS, label, Texture.GLASS, glass=True)
         b.add(place, Kind.BOX, (0, -length / 2, 0.55), (half * 0.9, 0.05, 0.08), _STEEL, label)
-    _wheels(b, place, half, (length * 0.36, -length * 0.3, -length * 0.3 + 1.2), 0.5, label)
+    _wheels(b, place, half, (length * 0.36, -length * 0.3, -length * 0.3 + 1.2), 0.5, label, 0.3)
 
 
 def vehicle(b: Builder, place: Place, big: float = 0.08) -> None:
@@ -161,17 +173,34 @@ def tree(b: Builder, place: Place, height: float | None = None) -> None:
     trunk = height * b.uniform(0.25, 0.42)
     thick = b.uniform(0.1, 0.15) + 0.012 * height
     bark = b.shade(0.18, 0.35, 0.03)
-    b.add(place, Kind.CYLINDER, (0, 0, height * 0.3 - 0.2), (thick, thick, height * 0.3 + 0.2), bark, VEGETATION, taper=(0.5, 0, 0))
+    b.add(
+        place,
+        Kind.CYLINDER,
+        (0, 0, height * 0.3 - 0.2),
+        (thick, thick, height * 0.3 + 0.2),
+        bark,
+        VEGETATION,
+        taper=(0.5, 0, 0),
+    )
     green = (b.uniform(0.16, 0.32), b.uniform(0.28, 0.45), b.uniform(0.08, 0.16))
     spread = height * b.uniform(0.2, 0.32)
     for _ in range(int(b.uniform(3, 6))):
         size = spread * b.uniform(0.55, 0.9)
-        offset = (b.uniform(-0.55, 0.55) * spread, b.uniform(-0.55, 0.55) * spread, b.uniform(trunk + size * 0.5, height - size * 0.6))
+        offset = (
+            b.uniform(-0.55, 0.55) * spread,
+            b.uniform(-0.55, 0.55) * spread,
+            b.uniform(trunk + size * 0.5, height - size * 0.6),
+        )
         clump(b, place, offset, (size, size * b.uniform(0.8, 1.2), size * b.uniform(0.65, 0.95)), green, shells=2)
 
 
 def clump(
-    b: Builder, place: Place, offset: tuple[float, float, float], half: tuple[float, float, float], green: Color, shells: int = 2
+    b: Builder,
+    place: Place,
+    offset: tuple[float, float, float],
+    half: tuple[float, float, float],
+    green: Color,
+    shells: int = 2,
 ) -> None:
     """Leaves: nested porous balls."""
     for shell in range(shells):
@@ -187,7 +216,14 @@ def bush(b: Builder, place: Place, size: float | None = None) -> None:
     green = (b.uniform(0.15, 0.35), b.uniform(0.26, 0.45), b.uniform(0.08, 0.18))
     for _ in range(1 if size < 0.5 else 2):
         offset = (b.uniform(-0.5, 0.5) * size, b.uniform(-0.5, 0.5) * size, size * 0.6)
-        clump(b, place, offset, (size * b.uniform(0.7, 1.1), size * b.uniform(0.7, 1.1), size * b.uniform(0.6, 0.9)), green, shells=2)
+        clump(
+            b,
+            place,
+            offset,
+            (size * b.uniform(0.7, 1.1), size * b.uniform(0.7, 1.1), size * b.uniform(0.6, 0.9)),
+            green,
+            shells=2,
+        )
 
 
 def tuft(b: Builder, place: Place, height: float) -> None:
@@ -251,7 +287,9 @@ def building(b: Builder, place: Place, width: float, depth: float, height: float
         b.add(place, Kind.BOX, (-0.4, door, 0.1), (0.4, 0.9, 0.14), b.shade(0.4, 0.6), BUILDING)
     if b.chance(0.35):
         for at in range(1, int(height / storey)):
-            b.add(place, Kind.BOX, (-0.5, b.uniform(-0.2, 0.2) * width, at * storey), (0.5, period * 0.6, 0.08), paint, BUILDING)
+            b.add(
+                place, Kind.BOX, (-0.5, b.uniform(-0.2, 0.2) * width, at * storey), (0.5, period * 0.6, 0.08), paint, BUILDING
+            )
     b.add(place, Kind.CYLINDER, (-0.08, width / 2 - 0.15, height / 2), (0.05, 0.05, height / 2), _STEEL, BUILDING)
     tiles = (b.uniform(0.3, 0.5), b.uniform(0.18, 0.28), b.uniform(0.14, 0.24))
     if gable:
@@ -259,7 +297,14 @@ def building(b: Builder, place: Place, width: float, depth: float, height: float
         b.add(place, Kind.WEDGE, (depth / 2, 0, height + top / 2), (width / 2 + 0.3, depth / 2 + 0.4, top / 2), tiles, BUILDING,
               Texture.STRIPES, turn=math.pi / 2, taper=(0.0, 0.0, 0.98))  # fmt: skip
     else:
-        b.add(place, Kind.BOX, (depth / 2, 0, height + 0.1), (depth / 2 + 0.25, width / 2 + 0.1, 0.15), b.shade(0.3, 0.6), BUILDING)
+        b.add(
+            place,
+            Kind.BOX,
+            (depth / 2, 0, height + 0.1),
+            (depth / 2 + 0.25, width / 2 + 0.1, 0.15),
+            b.shade(0.3, 0.6),
+            BUILDING,
+        )
 
 
 def pole(b: Builder, place: Place, arm: float = 0.0, height: float | None = None) -> None:

@@ -16,18 +16,6 @@ _AGREE = (0.15, 0.02)
 _BEHIND = (0.5, 0.08)
 
 
-def local_median(depth: Tensor, size: int = 5) -> Tensor:
-    """Median of the known depths around each pixel: ``(H, W)`` metres, 0 = none -> the same; 0 where none is known."""
-    pad = size // 2
-    padded = functional.pad(depth[None, None], (pad, pad, pad, pad), mode="replicate")
-    patches = functional.unfold(padded, size)[0]
-    known = patches > 0
-    ordered = torch.where(known, patches, torch.inf).sort(0).values
-    middle = ((known.sum(0) - 1) // 2).clamp(min=0)
-    median = torch.gather(ordered, 0, middle[None])[0]
-    return torch.where(known.any(0), median, 0.0).reshape(depth.shape)
-
-
 def smallest_around(depth: Tensor, size: int) -> Tensor:
     """Least known depth in a square window: ``(H, W)``, 0 = none -> ``(H, W)``, inf where none is known."""
     far = torch.where(depth > 0, depth, torch.inf)[None, None]
@@ -35,7 +23,7 @@ def smallest_around(depth: Tensor, size: int) -> Tensor:
 
 
 def agrees(points: Tensor, camera_depth: Tensor) -> Tensor:
-    """Where a map of points agrees with the camera's local median: two ``(H, W)`` -> bool."""
+    """Where a map of points agrees with the median of the camera's known depths in 5x5: two ``(H, W)`` -> bool."""
     known = points > 0
     rows, columns = known.nonzero(as_tuple=True)
     result = torch.zeros_like(known)
@@ -60,7 +48,9 @@ def without_occluded(truth: Tensor, size: int = 7) -> Tensor:
     return torch.where((truth > near + _BEHIND[0]) & (truth > near * (1 + _BEHIND[1])), 0.0, truth)
 
 
-def make_truth(scans: list[Tensor], camera_depth: Tensor, sparse: Tensor, grow: int = 0, occlusion_filter: bool = True) -> Tensor:
+def make_truth(
+    scans: list[Tensor], camera_depth: Tensor, sparse: Tensor, grow: int = 0, occlusion_filter: bool = True
+) -> Tensor:
     """Semi-dense truth.
 
     Args:

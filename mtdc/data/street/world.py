@@ -1,4 +1,4 @@
-"""One frame of the street world: a drawn street, a camera, a LiDAR, and everything that a network may read or be compared with."""
+"""One frame of the street world: a drawn street, a camera, a LiDAR, and all that a network may read or be compared with."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ WORLD_VERSION = 1
 #: The maps of a frame.
 MAPS = ("sparse_depth", "truth", "dense", "image", "normals", "semantics")
 _SCANS_EACH_SIDE = 5
+#: Standard deviations of the poses that scans along the path are laid together with.
+_POSE_NOISE_M, _POSE_NOISE_DEG = 0.025, 0.1
 _FARTHEST_M = 250.0
 
 
@@ -33,8 +35,8 @@ class StreetOptions:
 
     Args:
         size: (H, W) in pixels.
-        intrinsics: fx, fy, cx, cy in pixels of that size; None is KITTI's camera cut to its lower middle (or, for narrower images,
-            scaled to keep KITTI's field of view).
+        intrinsics: fx, fy, cx, cy in pixels of that size; None is KITTI's camera cut to its lower middle (or, for narrower
+            images, scaled to keep KITTI's field of view).
         camera_height: Metres above the road.
         lidar: The LiDAR.
         layouts: Names of the streets to draw from; None is all by their shares.
@@ -87,9 +89,9 @@ class StreetFrame:
     """A drawn frame.
 
     Args:
-        maps: By name: ``sparse_depth``, ``truth``, ``dense`` ``(H, W)`` float32 metres (0 = none); ``image`` ``(H, W, 3)`` uint8 RGB;
-            ``normals`` ``(H, W, 3)`` float32 camera frame (0 = none); ``semantics`` ``(H, W)`` uint8 Cityscapes train ids (255 =
-            none).
+        maps: By name: ``sparse_depth``, ``truth``, ``dense`` ``(H, W)`` float32 metres (0 = none); ``image`` ``(H, W, 3)``
+            uint8 RGB; ``normals`` ``(H, W, 3)`` float32 camera frame (0 = none); ``semantics`` ``(H, W)`` uint8 Cityscapes
+            train ids (255 = none).
         intrinsics: ``(3, 3)`` float64.
         layout: Kind of street.
     """
@@ -146,24 +148,22 @@ class _Frame:
         velocity = ahead / ahead.norm() * self.speed
         road = self.scene.ground
         if exact:
-            moved, turned = position, pose
-            seen_position, seen_pose = moved, turned
+            moved = seen_position = position
+            seen_pose = pose
         else:
-            moved, turned = position + velocity * seconds, pose
+            moved = position + velocity * seconds
             # The car follows the road: over hills, and round bends.
             y = float(moved[1])
             place = torch.tensor([float(moved[0]), y])
             rise = float(road.height(place[:1], place[1:])[0] - road.height(torch.zeros(1), torch.zeros(1))[0])
             moved = moved + torch.tensor([0.0, 0.0, rise], dtype=torch.float64)
             noise = torch.randn(6, generator=self.generator, dtype=torch.float64)
-            seen_position = moved + 0.05 * noise[:3] * torch.tensor([0.5, 0.5, 0.5], dtype=torch.float64)
-            angles = (math.radians(0.2) * 0.5 * noise[3:]).tolist()
-            level = rotation(0, 0, 0)
-            seen_pose = turned @ (level.T @ rotation(*angles))
-        made = ScanPose(turned, moved, velocity, seconds)
+            seen_position = moved + _POSE_NOISE_M * noise[:3]
+            seen_pose = pose @ rotation(0, 0, 0).T @ rotation(*(math.radians(_POSE_NOISE_DEG) * noise[3:]).tolist())
+        made = ScanPose(pose, moved, velocity, seconds)
         result = scan(self.scene, made, self.options.lidar, self.generator, self.bias, device=self.device)
         # Where the accumulation believes that the points lie.
-        change = (seen_pose @ turned.T).to(result.points)
+        change = (seen_pose @ pose.T).to(result.points)
         points = change @ (result.points - moved.to(result.points)[:, None]) + seen_position.to(result.points)[:, None]
         return sparse_depth(points, self.camera)
 
@@ -241,4 +241,6 @@ def draw_frame(
             maps["normals"] = frame.camera_normals()
         if "semantics" in wanted:
             maps["semantics"] = frame.semantics()
-    return StreetFrame({name: maps[name] for name in MAPS if name in maps and name in wanted}, options.camera_matrix(), frame.scene.layout)
+    return StreetFrame(
+        {name: maps[name] for name in MAPS if name in maps and name in wanted}, options.camera_matrix(), frame.scene.layout
+    )
