@@ -85,7 +85,9 @@ class StreetWorld(DepthDataset):
         for key in lidar or {}:
             if key not in LidarOptions.__dataclass_fields__:
                 raise ConfigError(f"StreetWorld: lidar has no '{key}'.{did_you_mean(key, LidarOptions.__dataclass_fields__)}")
-        plain: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in (lidar or {}).items()}
+        plain: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in (lidar or {}).items()
+        }
         self.options = StreetOptions(
             size=(int(size[0]), int(size[1])),
             intrinsics=None if intrinsics is None else tuple(intrinsics),  # type: ignore[arg-type]

@@ -319,12 +319,12 @@ def car_park(b: Builder, lane: float, width: float) -> None:
 
 #: By name: what builds the layout (given the builder, the own lane and the carriageway's half width), and its share.
 LAYOUTS: dict[str, tuple[Callable[[Builder, float, float], None], float]] = {
-    "narrow": (narrow, 0.24),
-    "suburb": (suburb, 0.24),
-    "country": (country, 0.16),
-    "crossing": (crossing, 0.16),
+    "narrow": (narrow, 0.32),
+    "suburb": (suburb, 0.25),
+    "country": (country, 0.15),
+    "crossing": (crossing, 0.14),
     "motorway": (motorway, 0.08),
-    "car_park": (car_park, 0.12),
+    "car_park": (car_park, 0.06),
 }
 
 

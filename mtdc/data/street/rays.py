@@ -193,6 +193,7 @@ class ScanPattern:
         phases: ``(rings,)`` azimuth of each ring's first shot, as a part of a step.
         step: Azimuth between shots, radians.
         reach: Largest azimuth to each side, radians.
+        jitter: ``(rings, shots)`` departure of each shot's azimuth, as a part of a step (at most 1); None is none.
     """
 
     elevations: Tensor
@@ -200,6 +201,12 @@ class ScanPattern:
     phases: Tensor
     step: float
     reach: float
+    jitter: Tensor | None = None
+
+    @property
+    def shots(self) -> int:
+        """Shots of each ring."""
+        return int(2 * self.reach / self.step) + 1
 
 
 class ScanGrid(RayGrid):
@@ -225,10 +232,13 @@ class ScanGrid(RayGrid):
     ) -> None:
         self.pattern = pattern
         self.height = len(pattern.elevations)
-        self.width = int(2 * pattern.reach / pattern.step) + 1
+        self.width = pattern.shots
         self.pose, self.position = pose.to(torch.float32).to(device), position.to(torch.float32).to(device)
         columns = torch.arange(self.width, dtype=torch.float64)
-        azimuth = (columns + pattern.phases[:, None].double()) * pattern.step - pattern.reach
+        turned = columns + pattern.phases[:, None].double()
+        if pattern.jitter is not None:
+            turned = turned + pattern.jitter.double().clamp(-1, 1)
+        azimuth = turned * pattern.step - pattern.reach
         elevation = pattern.elevations[:, None].double().expand_as(azimuth)
         local = torch.stack((elevation.cos() * azimuth.sin(), -elevation.sin(), elevation.cos() * azimuth.cos())).reshape(3, -1)
         start = torch.zeros_like(local)
@@ -257,8 +267,8 @@ class ScanGrid(RayGrid):
         slack = self._spread / nearest
         left, right = _span(torch.atan2(x, z), kept)
         # A body in motion or a moving sensor is met a little beside its corners.
-        low = (left - slack + self.pattern.reach) / self.pattern.step - 1
-        high = (right + slack + self.pattern.reach) / self.pattern.step
+        low = (left - slack + self.pattern.reach) / self.pattern.step - 2
+        high = (right + slack + self.pattern.reach) / self.pattern.step + 1
         up = -local[..., 1] - self._offset
         top, bottom = up.amax(1) + self._spread, up.amin(1) - self._spread
         farthest = local[..., [0, 2]].norm(dim=-1).amax(1)

@@ -1,7 +1,7 @@
 """What sparse maps and ground truth look like in numbers: to hold the street world against real frames.
 
-All numbers are of KITTI's lower middle (352x1216); a frame is a sparse map and, where there is one, its truth, both ``(H, W)`` metres
-with 0 = none. A row of the table is the mean over frames.
+All numbers are of KITTI's lower middle (352x1216); a frame is a sparse map and, where there is one, its truth, both ``(H, W)``
+metres with 0 = none. A row of the table is the mean over frames.
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ def _truth(sparse: np.ndarray, truth: np.ndarray) -> list[list[float]]:
     total = squared.sum()
     edges = ((0, 10), (10, 20), (20, 40), (40, np.inf))
     return [
-        [_share(known[64:])],
+        [_share(known)],
         [_share(has[suspect]), _share(has[~suspect])],
         [_share(differ > limit) for limit in (0.5, 1, 3)],
         [_share(large & (error > 0)), _share(large & (error < 0))],

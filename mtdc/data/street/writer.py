@@ -184,10 +184,11 @@ def _write_calibration(drive: Path, options: StreetOptions) -> None:
         "R_rect_00": np.eye(3).ravel(),
         "P_rect_02": projection.ravel(),
     }
-    for name, values in (
-        (CAMERA_FILE, camera),
-        (VELODYNE_FILE, {"R": turn.ravel(), "T": (right, -above, -behind)}),
-    ):
+    files: dict[str, dict[str, Any]] = {
+        CAMERA_FILE: camera,
+        VELODYNE_FILE: {"R": turn.ravel(), "T": (right, -above, -behind)},
+    }
+    for name, values in files.items():
         text = "".join(f"{key}: {' '.join(f'{float(v):.9e}' for v in numbers)}\n" for key, numbers in values.items())
         with atomic_path(drive / name) as temporary:
             temporary.write_text(text, encoding="utf-8")

@@ -26,7 +26,8 @@ def lidar(position=(0.0, -0.3, 1.8), drift=None):
     elevations = torch.deg2rad(torch.linspace(4, -22, 33, dtype=torch.float64))
     heights = torch.linspace(0.21, 0.1, 33, dtype=torch.float64)
     phases = torch.linspace(0, 1, 33, dtype=torch.float64)
-    pattern = ScanPattern(elevations, heights, phases, math.radians(0.7), math.radians(48))
+    jitter = torch.linspace(-1, 1, 33 * 138).reshape(33, 138)
+    pattern = ScanPattern(elevations, heights, phases, math.radians(0.7), math.radians(48), jitter)
     return ScanGrid(pattern, rotation(0.02, 0.01, -0.01), torch.tensor(position), drift)
 
 

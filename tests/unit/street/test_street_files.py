@@ -11,12 +11,14 @@ from mtdc.data.calibration import read_calibration
 from mtdc.data.datasets.kitti import KittiDepthCompletion
 from mtdc.data.datasets.street import StreetWorld
 from mtdc.data.io import read_depth_png
-from mtdc.data.street import StreetOptions, draw_frame
+from mtdc.data.street import LidarOptions, StreetOptions, draw_frame
 from mtdc.data.street.writer import DRIVE, frame_files, split_seed, street_state, write_street
 from mtdc.errors import ConfigError, DataError
 from mtdc.structures import DEPTH, GRAY_IMAGE, NORMALS, SEMANTICS, Field
 
-OPTIONS = StreetOptions(size=(40, 131))
+#: Few shots, so that the truth's scans are cheap.
+COARSE = {"step": 0.6}
+OPTIONS = StreetOptions(size=(40, 131), lidar=LidarOptions(**COARSE))
 DENSE = Field("dense_depth", 1, "metres", 0.0, "depth", "dense", 1 / 256)
 EXTRA = ("dense", "normals", "semantics")
 
@@ -25,7 +27,7 @@ def test_the_kitti_reader_reads_what_is_drawn(tmp_path):
     assert write_street(tmp_path, 3, seed=2, split="train", options=OPTIONS, extra=EXTRA, processes=1) == 3
     everything = {"inputs": ("sparse_depth", "image", "intrinsics"), "targets": (DEPTH, GRAY_IMAGE, NORMALS, SEMANTICS, DENSE)}
     stored = KittiDepthCompletion(tmp_path, "train", require_target=True, cameras=(2,), **everything)
-    drawn = StreetWorld(3, (40, 131), world_seed=2, **everything)
+    drawn = StreetWorld(3, (40, 131), world_seed=2, lidar=COARSE, **everything)
     assert len(stored) == 3 and [stored.sample_id(i) for i in range(3)] == [drawn.sample_id(i) for i in range(3)]
     for index in range(3):
         one, other = stored[index], drawn[index]
@@ -91,7 +93,9 @@ def test_an_interrupted_run_says_that_it_is_unfinished(tmp_path):
 def test_another_world_in_the_folder_is_refused_and_named(tmp_path):
     write_street(tmp_path, 1, options=OPTIONS, processes=1)
     with pytest.raises(DataError, match=r"options.truth=filtered, not dense"):
-        write_street(tmp_path, 1, options=StreetOptions(size=(40, 131), truth="dense"), processes=1)
+        write_street(
+            tmp_path, 1, options=StreetOptions(size=(40, 131), lidar=LidarOptions(**COARSE), truth="dense"), processes=1
+        )
     with pytest.raises(DataError, match="seed=0, not 1"):
         write_street(tmp_path, 1, seed=1, options=OPTIONS, processes=1)
     path = tmp_path / "train" / "world.json"
@@ -132,15 +136,17 @@ def test_command_writes_says_so_and_refuses_in_one_line(tmp_path, capsys):
 
 
 def test_drawn_frames_are_fresh_by_epoch_and_splits_differ():
-    fresh = StreetWorld(2, (24, 80))
-    fixed = StreetWorld(2, (24, 80), fresh=False)
+    fresh = StreetWorld(2, (24, 80), lidar=COARSE, truth="off")
+    fixed = StreetWorld(2, (24, 80), lidar=COARSE, truth="off", fresh=False)
     maps = [fresh[1, epoch]["inputs"]["sparse_depth"] for epoch in (0, 0, 1)]
     assert torch.equal(maps[0], maps[1]) and not torch.equal(maps[0], maps[2])
     # Frame 1 of epoch 1 is the world's frame 3.
-    assert torch.equal(maps[2], StreetWorld(4, (24, 80))[3]["inputs"]["sparse_depth"])
+    assert torch.equal(maps[2], StreetWorld(4, (24, 80), lidar=COARSE, truth="off")[3]["inputs"]["sparse_depth"])
     assert torch.equal(fixed[1, 0]["inputs"]["sparse_depth"], fixed[1, 5]["inputs"]["sparse_depth"])
-    assert not torch.equal(StreetWorld(2, (24, 80), split="val")[1]["inputs"]["sparse_depth"], maps[0])
-    assert torch.equal(StreetWorld(2, (24, 80), seed=9)[1]["inputs"]["sparse_depth"], maps[0])
+    assert not torch.equal(
+        StreetWorld(2, (24, 80), lidar=COARSE, truth="off", split="val")[1]["inputs"]["sparse_depth"], maps[0]
+    )
+    assert torch.equal(StreetWorld(2, (24, 80), lidar=COARSE, truth="off", seed=9)[1]["inputs"]["sparse_depth"], maps[0])
 
 
 def test_data_set_says_what_is_wrong():
