@@ -192,17 +192,17 @@ def suburb(b: Builder, lane: float, width: float) -> None:
     walk = b.uniform(1.4, 2.6)
     for side in (-1, 1):
         garden = b.uniform(3, 8)
-        _houses(b, side, width + walk + garden, 9.0, (3.5, 7), 0.85)
+        _houses(b, side, width + walk + garden, 5.0, (3.5, 7), 0.85)
         s = b.uniform(-5, 3)
         while s < 75:
             length, draw = b.uniform(4, 12), b.uniform(0, 1)
             edge = b.place(s + length / 2, side * (width + walk + 0.35))
-            if draw < 0.4:
+            if draw < 0.55:
                 hedge(b, edge, length, b.uniform(0.8, 2.2), b.uniform(0.5, 1.0))
             elif draw < 0.8:
                 fence(b, edge, length)
             s += length + b.uniform(0.5, 4)
-        for _ in range(int(b.uniform(4, 11))):
+        for _ in range(int(b.uniform(2, 7))):
             tree(b, b.place(b.uniform(4, 70), side * (width + walk + b.uniform(1.2, garden + 3))))
         for _ in range(int(b.uniform(3, 9))):
             bush(b, b.place(b.uniform(4, 40), side * (width + walk + b.uniform(1, garden))))
@@ -320,9 +320,9 @@ def car_park(b: Builder, lane: float, width: float) -> None:
 #: By name: what builds the layout (given the builder, the own lane and the carriageway's half width), and its share.
 LAYOUTS: dict[str, tuple[Callable[[Builder, float, float], None], float]] = {
     "narrow": (narrow, 0.32),
-    "suburb": (suburb, 0.25),
-    "country": (country, 0.15),
-    "crossing": (crossing, 0.14),
+    "suburb": (suburb, 0.2),
+    "country": (country, 0.16),
+    "crossing": (crossing, 0.18),
     "motorway": (motorway, 0.08),
     "car_park": (car_park, 0.06),
 }

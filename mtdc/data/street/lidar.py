@@ -36,7 +36,8 @@ class LidarOptions:
         field: Highest and lowest elevation in degrees (not used for 64 lines).
         beam_height: Metres of the optical centres above the sensor's origin (not used for 64 lines).
         step: Azimuth between shots, degrees.
-        jitter: Standard deviation of a shot's azimuth, as a part of a step.
+        encoder: Degrees between the azimuths at which shots are fired: one at each step on average, one or two of these apart.
+            0 = evenly.
         mount: Metres of the sensor's origin right of, above and behind the camera.
         pitch: Degrees that the sensor looks down against the camera.
         mount_noise: Standard deviation of the mount from frame to frame, metres.
@@ -53,7 +54,7 @@ class LidarOptions:
     field: tuple[float, float] = (2.0, -24.9)
     beam_height: float = 0.0
     step: float = 0.1676
-    jitter: float = 0.18
+    encoder: float = 0.09
     mount: tuple[float, float, float] = (0.058, 0.076, 0.272)
     pitch: float = 0.6
     mount_noise: float = 0.0
@@ -145,7 +146,9 @@ def scan(scene: Scene, where: ScanPose, options: LidarOptions, generator: torch.
     elevations, heights = beams(options)
     phases = torch.rand(len(elevations), generator=generator, dtype=torch.float64)
     pattern = ScanPattern(elevations, heights, phases, math.radians(options.step), math.radians(reach))
-    pattern.jitter = options.jitter * torch.randn(len(elevations), pattern.shots, generator=generator)
+    if options.encoder > 0:
+        turned = (torch.arange(pattern.shots) + phases[:, None]) * options.step
+        pattern.jitter = (torch.round(turned / options.encoder) * options.encoder - turned) / options.step
     drift = where.velocity if options.skew else None
     grid = ScanGrid(pattern, where.pose, where.position, drift, device=device)
     salt = int(torch.randint(1 << 30, (1,), generator=generator))

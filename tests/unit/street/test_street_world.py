@@ -18,7 +18,7 @@ from mtdc.data.street.truth import agrees, make_truth, without_occluded
 from mtdc.errors import ConfigError
 
 SMALL = StreetOptions(size=(96, 320))
-EXACT = LidarOptions(noise=0.0, ring_bias=0.0, mixed=0.0, lost=0.0, pitch=0.0, jitter=0.0)
+EXACT = LidarOptions(noise=0.0, ring_bias=0.0, mixed=0.0, lost=0.0, pitch=0.0, encoder=0.0)
 NO_BIAS = torch.zeros(64)
 
 
