@@ -1,4 +1,5 @@
-"""The commands ``mtdc train | test | evaluate | complete | strip``; ``tools/*.py`` are the same commands, run from a checkout.
+"""The commands ``mtdc train | test | evaluate | complete | street | strip``; ``tools/*.py`` are the same commands, run from a
+checkout.
 
 Each module here parses one command's arguments (``add_arguments``) and runs it (``run``); the work is in the rooms below.
 """
@@ -17,6 +18,7 @@ COMMANDS = {
     "test": "evaluate a config on a data set",
     "evaluate": "compare two folders of KITTI depth PNGs, as the benchmark does",
     "complete": "complete your own sparse depth: PNG, NPY, velodyne scans, folders",
+    "street": "make a street world on disk, in KITTI's layout",
     "strip": "cut a trained model down to what it needs at test time, and say what that saves",
 }
 

@@ -34,8 +34,13 @@ def _kitti(root):
     return {"data_root": root, "split": "val"}
 
 
+def _street(root):
+    """Nothing on disk: three small frames, drawn."""
+    return {"length": 3, "size": (31, 90), "layouts": ("country", "motorway"), "lidar": {"step": 0.8}}
+
+
 #: Makes a tree of at least two frames in a folder and returns the arguments that open it.
-TREES = {"KittiDepthCompletion": _kitti}
+TREES = {"KittiDepthCompletion": _kitti, "StreetWorld": _street}
 
 
 def names():

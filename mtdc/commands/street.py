@@ -1,0 +1,62 @@
+"""Make a street world on disk, in KITTI's layout: sparse depth, ground truth, photo, calibration.
+
+    mtdc street data/street --frames 400
+    mtdc street data/street --frames 40 --split val --also normals semantics
+
+The result is read as KITTI is (data_root=DIR, split=NAME). The same command run again goes on where it stopped, and --frames
+may grow. Each split has streets of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("root", metavar="DIR", type=Path, help="folder that the splits lie in")
+    parser.add_argument("--frames", type=int, required=True, metavar="N", help="frames that the split has in the end")
+    parser.add_argument("--split", default="train", metavar="NAME", help="folder of the split (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="the world's seed (default: %(default)s)")
+    parser.add_argument("--size", type=int, nargs=2, default=(352, 1216), metavar=("H", "W"), help="pixels (default: 352 1216)")
+    parser.add_argument("--intrinsics", type=float, nargs=4, metavar=("FX", "FY", "CX", "CY"),
+                        help="camera in pixels of that size (default: KITTI's)")  # fmt: skip
+    parser.add_argument("--layouts", nargs="+", metavar="NAME", help="kinds of streets (default: all)")
+    parser.add_argument("--lines", type=int, default=64, metavar="N", help="LiDAR lines (default: the HDL-64 as measured)")
+    parser.add_argument("--truth", default="filtered", metavar="KIND",
+                        help="filtered, raw (keeps what is seen past edges), dense or off (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--grow", type=int, default=0, metavar="PX", help="pixels that truth grows over steps: 0 or 1")
+    parser.add_argument("--also", nargs="+", default=[], metavar="MAP", help="more maps: dense, normals, semantics")
+    parser.add_argument("--processes", type=int, metavar="N", help="processes that draw (default: one for each core)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draw what is missing, with a progress bar."""
+    from tqdm import tqdm
+
+    from ..data.street import LidarOptions, StreetOptions
+    from ..data.street.writer import DRIVE, write_street
+
+    options = StreetOptions(
+        size=tuple(args.size),
+        intrinsics=None if args.intrinsics is None else tuple(args.intrinsics),
+        lidar=LidarOptions(lines=args.lines),
+        layouts=None if args.layouts is None else tuple(args.layouts),
+        truth=args.truth,
+        grow=args.grow,
+    )
+    bar = tqdm(desc="drawing streets", unit="frame", total=0)
+
+    def progress(_: int, total: int) -> None:
+        bar.total = total
+        bar.update()
+
+    try:
+        drawn = write_street(args.root, args.frames, args.seed, args.split, options, args.also, args.processes, progress)
+    finally:
+        bar.close()
+    kept = args.frames - drawn
+    sys.stdout.write(f"{args.root / args.split / DRIVE}: {drawn} frames drawn, {kept} were there already\n")
+    return 0

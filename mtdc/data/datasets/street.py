@@ -1,0 +1,143 @@
+"""The street world, drawn while training: endless frames without a data set on disk.
+
+    frame = draw(world seed, split, number)        number = index + epoch * length where frames are fresh, else index
+
+Shapes      sparse_depth, gt_depth (1, H, W) metres; image (3, H, W) RGB 0..255; intrinsics (3, 3) pixels; normals, semantics
+            (Cityscapes train ids) and dense depth as targets on request.
+Test time   fresh=False gives the same frames in every epoch; split names share no street.
+Differs     from the world on disk (``mtdc street``) in rounding alone: files hold 1/256 m.
+Cost        about a second of one core for a 352x1216 frame with accumulated truth, half of it without; no disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ...contracts import Transform
+from ...errors import ConfigError, did_you_mean
+from ...registry import DATASETS
+from ...structures import DEPTH, SPARSE_DEPTH, Field, Frame
+from ..dataset import DepthDataset
+from ..maps import gray_of
+from ..street import LidarOptions, StreetOptions, draw_frame
+from ..street.writer import DRIVE, split_seed
+
+#: Cityscapes' training classes, by train id.
+CLASSES = (
+    "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation", "terrain", "sky",
+    "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
+)  # fmt: skip
+#: The world's map by a field's folder, as on disk.
+_FOLDERS = {"groundtruth": "truth", "dense": "dense", "normals": "normals", "semantics": "semantics"}
+
+
+@DATASETS.register_module()
+class StreetWorld(DepthDataset):
+    """Procedural streets, drawn on demand in the worker that asks.
+
+    Args:
+        length: Frames of one epoch.
+        size: (H, W) in pixels.
+        split: Streets of one split never occur in another.
+        world_seed: Seed of the world; ``seed`` is the transforms' alone, so that a validation set stays the same from run to
+        run.
+        fresh: Every epoch draws new frames.
+        intrinsics: fx, fy, cx, cy in pixels; None is KITTI's camera.
+        lidar: Keys of :class:`~mtdc.data.street.LidarOptions`; None is KITTI's HDL-64.
+        layouts: Kinds of streets; None is all.
+        truth: "filtered", "raw", "dense" or "off".
+        grow: Pixels by which truth grows over steps, 0 or 1.
+        device: Where frames are drawn; a GPU asks for ``num_workers=0``.
+        inputs, targets, transforms, seed: As in every data set.
+
+    Raises:
+        ConfigError: An option that the world doesn't have or can't take.
+    """
+
+    METAINFO: ClassVar[dict[str, Any]] = {"dataset": "street", "classes": CLASSES}
+
+    def __init__(
+        self,
+        length: int,
+        size: Sequence[int] = (352, 1216),
+        split: str = "train",
+        world_seed: int = 0,
+        fresh: bool = True,
+        intrinsics: Sequence[float] | None = None,
+        lidar: Mapping[str, Any] | None = None,
+        layouts: Sequence[str] | None = None,
+        truth: str = "filtered",
+        grow: int = 0,
+        device: str = "cpu",
+        inputs: Sequence[Field | str] = (SPARSE_DEPTH,),
+        targets: Sequence[Field] = (DEPTH,),
+        transforms: Sequence[Mapping[str, Any] | Transform] = (),
+        seed: int = 0,
+    ) -> None:
+        super().__init__(inputs, targets, transforms, seed)
+        if length < 1:
+            raise ConfigError(f"StreetWorld: length={length}; expected at least 1.")
+        if len(size) != 2:
+            raise ConfigError(f"StreetWorld: size={tuple(size)}; expected (H, W).")
+        for key in lidar or {}:
+            if key not in LidarOptions.__dataclass_fields__:
+                raise ConfigError(f"StreetWorld: lidar has no '{key}'.{did_you_mean(key, LidarOptions.__dataclass_fields__)}")
+        plain: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in (lidar or {}).items()
+        }
+        self.options = StreetOptions(
+            size=(int(size[0]), int(size[1])),
+            intrinsics=None if intrinsics is None else tuple(intrinsics),  # type: ignore[arg-type]
+            lidar=LidarOptions(**plain),
+            layouts=None if layouts is None else tuple(layouts),
+            truth=truth,
+            grow=grow,
+        )
+        self.length, self.split, self.fresh, self.device = length, split, fresh, device
+        self.world_seed = split_seed(world_seed, split)
+        self._epoch = 0
+        for row in self.inputs:
+            if row.name in self.rows and self._map(row) is None:
+                raise ConfigError(f"StreetWorld has no map of the input '{row.name}'; it has sparse_depth, image, intrinsics.")
+
+    def __len__(self) -> int:
+        return self.length
+
+    def sample_id(self, index: int) -> str:
+        """As the frame of that number is called on disk."""
+        return f"{DRIVE}_image_02_{index:010d}"
+
+    def count(self, row: Field) -> int:
+        """All frames for the world's own maps, none for others."""
+        return 0 if self._map(row) is None else len(self)
+
+    def __getitem__(self, index: int | tuple[int, int]) -> dict[str, Any]:
+        """Frame of an epoch; without one, of epoch 0."""
+        self._epoch = int(index[1]) if isinstance(index, tuple) else 0
+        return super().__getitem__(index)
+
+    def load(self, index: int) -> Frame:
+        """The frame's maps as drawn."""
+        number = index + (self._epoch * self.length if self.fresh else 0)
+        names = {key: self._map(row) for key, row in self.rows.items()}
+        drawn = draw_frame(self.options, self.world_seed, number, {name for name in names.values() if name}, self.device)
+        maps = {key: self._convert(drawn.maps, names[key], row) for key, row in self.rows.items()}
+        return Frame(maps=maps, fields=dict(self.rows), intrinsics=drawn.intrinsics if self.wants_intrinsics else None)
+
+    def _convert(self, drawn: Mapping[str, np.ndarray], name: str | None, row: Field) -> np.ndarray:
+        if name is None:
+            return row.empty(*self.options.size)
+        array = drawn[name].astype(np.int64 if row.kind == "labels" else np.float32)
+        return gray_of(array) if row.kind == "image" and row.channels == 1 else array
+
+    @staticmethod
+    def _map(row: Field) -> str | None:
+        """The world's map that a field is filled from."""
+        if row.name == "image" and row.kind == "image":
+            return "image"
+        if row.name == SPARSE_DEPTH.name:
+            return "sparse_depth"
+        return _FOLDERS.get(row.folder or "")

@@ -1,0 +1,189 @@
+"""Rays against a scene, body by body: each body is met by the rays of its window alone, and the nearest keeps the ray.
+
+The nearest is found by a minimum over 64-bit keys, the ray parameter's bits above the body's number: the order of the bodies
+does not matter, so that the result is the same to the bit however the work is cut.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .ground import Ground
+from .primitives import MEET, Kind, Primitives, Stencil, hash_cells, is_hole, normals, turn_into
+from .rays import RayGrid
+
+#: Rays that are met at a time: temporaries stay in a processor's cache.
+_CHUNK = {"cpu": 1 << 16, "cuda": 1 << 22}
+_NONE = torch.iinfo(torch.int64).max
+#: Bodies in ``Hits.body``.
+GROUND, SKY = -1, -2
+
+
+@dataclass
+class Hits:
+    """What R rays met.
+
+    Args:
+        t: ``(R,)`` ray parameter, inf where nothing was met.
+        body: ``(R,)`` int64: number of the body, GROUND or SKY.
+        ground: ``(R,)`` uint8, which part of the ground (``ground.ROAD``, ...); 0 elsewhere.
+        points: ``(3, R)`` world metres; where nothing was met, the ray's direction.
+    """
+
+    t: Tensor
+    body: Tensor
+    ground: Tensor
+    points: Tensor
+
+
+def cast(
+    primitives: Primitives, ground: Ground | None, grid: RayGrid, glass_salt: int | None = None, glass_through: float = 0.0
+) -> Hits:
+    """Nearest meeting of each ray of the grid.
+
+    Args:
+        primitives: The bodies.
+        ground: The ground, or None.
+        grid: The rays.
+        glass_salt: Where it is given, each ray passes each pane of glass with the probability ``glass_through``, drawn by a
+            hash of the ray, the body and this number.
+        glass_through: See there.
+    """
+    count = grid.height * grid.width
+    device = grid.directions.device
+    keys = torch.full((count,), _NONE, dtype=torch.int64, device=device)
+    if len(primitives):
+        corners = primitives.corners()
+        windows, nearest = grid.windows(corners), grid.nearest(corners).to(torch.float32)
+        axes = primitives.axes()
+        for kind in Kind:
+            for pierced in (False, True):
+                chosen = (primitives.kind == kind) & ((primitives.stencil[0] != Stencil.SOLID) == pierced)
+                chosen &= (windows[:, 1] > windows[:, 0]) & (windows[:, 3] > windows[:, 2])
+                index = chosen.nonzero()[:, 0]
+                # From near to far: what stands behind is passed over cheaply.
+                index = index[torch.argsort(nearest[index], stable=True)]
+                for part in _chunks(windows, index, _CHUNK.get(device.type, 1 << 20)):
+                    number, ray = _rays_of_windows(windows[part], grid.width)
+                    hidden = keys[ray] >> 32 < nearest[part].view(torch.int32)[number]
+                    open_rays = (~hidden).nonzero()[:, 0]
+                    window = (number[open_rays], ray[open_rays])
+                    _meet(primitives, axes, grid, window, part, kind, pierced, keys, glass_salt, glass_through)
+    met = keys != _NONE
+    t = (keys >> 32).to(torch.int32).view(torch.float32)
+    t = torch.where(met, t, torch.inf)
+    body = torch.where(met, keys & 0xFFFFFFFF, SKY)
+    part_of_ground = torch.zeros(count, dtype=torch.uint8, device=device)
+    if ground is not None:
+        ground_t, what = ground.meet(grid.origins, grid.directions)
+        nearer = ground_t < t
+        t, body = torch.where(nearer, ground_t, t), torch.where(nearer, GROUND, body)
+        part_of_ground = torch.where(nearer, what, 0).to(torch.uint8)
+    found = torch.isfinite(t)
+    points = torch.where(found, grid.origins + torch.where(found, t, 0.0) * grid.directions, grid.directions)
+    return Hits(t, body, part_of_ground, points)
+
+
+def _chunks(windows: Tensor, chosen: Tensor, size: int) -> list[Tensor]:
+    """Bodies in parts of about ``size`` rays."""
+    if not len(chosen):
+        return []
+    area = (windows[chosen, 1] - windows[chosen, 0]) * (windows[chosen, 3] - windows[chosen, 2])
+    part = torch.cumsum(area, 0) // size
+    return list(torch.split(chosen, torch.unique_consecutive(part, return_counts=True)[1].tolist()))
+
+
+def _rays_of_windows(windows: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """All rays of windows ``(N, 4)``: number of the window and number of the ray, each ``(P,)``."""
+    device = windows.device
+    heights, widths = windows[:, 1] - windows[:, 0], windows[:, 3] - windows[:, 2]
+    line_window = torch.repeat_interleave(torch.arange(len(windows), device=device), heights)
+    line = torch.arange(len(line_window), device=device) - (torch.cumsum(heights, 0) - heights)[line_window]
+    line_start = (windows[line_window, 0] + line) * width + windows[line_window, 2]
+    line_width = widths[line_window]
+    before = torch.cumsum(line_width, 0) - line_width
+    total = int(line_width.sum())
+    ray = torch.repeat_interleave(line_start - before, line_width, output_size=total) + torch.arange(total, device=device)
+    return torch.repeat_interleave(line_window, line_width, output_size=total), ray
+
+
+def _meet(
+    primitives: Primitives,
+    axes: Tensor,
+    grid: RayGrid,
+    window: tuple[Tensor, Tensor],
+    part: Tensor,
+    kind: Kind,
+    pierced: bool,
+    keys: Tensor,
+    glass_salt: int | None,
+    glass_through: float,
+) -> None:
+    """Meet some bodies of one kind with the rays of their windows, and lower the keys."""
+    number, ray = window
+    part_axes = axes[:, part]
+    ray_axes = part_axes[:, number]
+    direction = turn_into(ray_axes, grid.directions[:, ray])
+    if grid.origins.shape[1] == 1:
+        origin = turn_into(part_axes, grid.origins - primitives.centre[:, part])[:, number]
+    else:
+        origin = turn_into(ray_axes, grid.origins[:, ray] - primitives.centre[:, part][:, number])
+    tapered = kind in (Kind.WEDGE, Kind.CYLINDER)
+    taper = primitives.taper[:, part][:, number] if tapered else primitives.taper[:, :0]
+    enter, leave = MEET[kind](origin, direction, taper)
+    kept = ((enter <= leave) & (leave > 1e-3) & ((enter > 1e-3) | pierced)).nonzero()[:, 0]
+    if not len(kept):
+        return
+    ray, body, t = ray[kept], part[number[kept]], enter[kept]
+    if pierced:
+        t = _through_holes(primitives, body, origin[:, kept], direction[:, kept], t, leave[kept], kind)
+    if glass_salt is not None:
+        ray32 = ray.to(torch.int32)
+        draw = hash_cells(ray32, ray32 * 0 + glass_salt, ray32 >> 16, primitives.seed[body])
+        t = torch.where(primitives.glass[body] & (draw < glass_through), torch.inf, t)
+    finite = torch.isfinite(t)
+    key = (t.view(torch.int32).to(torch.int64) << 32) | body
+    keys.scatter_reduce_(0, ray[finite], key[finite], "amin")
+
+
+def _through_holes(
+    primitives: Primitives, body: Tensor, origin: Tensor, direction: Tensor, enter: Tensor, leave: Tensor, kind: Kind
+) -> Tensor:
+    """The first of both meetings that is no hole; inf where both are."""
+    stencil, seed, half = primitives.stencil[:, body], primitives.seed[body], primitives.half[:, body]
+    flat = kind in (Kind.BOX, Kind.WEDGE)
+    t = torch.full_like(enter, torch.inf)
+    for meeting in (leave, enter):
+        hole = is_hole(stencil, seed, half, origin + meeting * direction, flat)
+        t = torch.where((meeting > 1e-3) & ~hole, meeting, t)
+    return t
+
+
+def surface_normals(primitives: Primitives, ground: Ground, hits: Hits, towards: Tensor) -> Tensor:
+    """Unit normals, turned to face the rays' origins; 0 where nothing was met.
+
+    Shapes: ``towards (3, R)`` directions of the rays -> ``(3, R)`` world.
+    """
+    result = torch.zeros_like(hits.points)
+    on_ground = (hits.body == GROUND).nonzero()[:, 0]
+    if len(on_ground):
+        points = hits.points[:, on_ground]
+        normal = ground.normal(points[0], points[1])
+        # A kerb's face stands across the nearest edge; the road's axis is near enough to straight there.
+        is_kerb = hits.ground[on_ground] == 3
+        along_y = (points[1] - ground.crossing[0]).abs() - ground.crossing[1]
+        at_crossing = (along_y.abs() < 0.02) & (ground.crossing[1] > 0)
+        bow = -(ground.axis[1] + ground.axis[2] * points[1])
+        across = torch.stack((torch.where(at_crossing, 0.0, 1.0), torch.where(at_crossing, 1.0, bow), torch.zeros_like(bow)))
+        across = across / across.norm(dim=0)
+        result[:, on_ground] = torch.where(is_kerb, across, normal)
+    on_body = (hits.body >= 0).nonzero()[:, 0]
+    if len(on_body):
+        which = hits.body[on_body]
+        unit = primitives.local(which, hits.points[:, on_body])
+        result[:, on_body] = normals(primitives, which, unit)
+    facing = (result * towards).sum(0, keepdim=True)
+    return torch.where(facing > 0, -result, result)

@@ -1,0 +1,211 @@
+"""A spinning LiDAR: where its shots go, which come back and how exactly.
+
+The default is the HDL-64 as measured on a real scan: the upper block's 32 beams leave from about 20 cm above the sensor's
+origin, the lower block's from about 11 cm, so that their optical centres are 28 and 19 cm above the camera; that, and not the
+mount alone, is what moves points behind an edge into the image of what is before it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ...errors import ConfigError
+from .caster import Hits, cast, surface_normals
+from .layouts import Scene
+from .primitives import Primitives
+from .rays import CameraGrid, ScanGrid, ScanPattern
+
+#: Elevations of the upper block in degrees.
+_UPPER = (1.94, 1.57, 1.30, .87, .58, .18, -.09, -.45, -.80, -1.20, -1.49, -1.83, -2.21, -2.55, -2.87, -3.24, -3.54, -3.94,
+          -4.22, -4.59, -4.91, -5.25, -5.61, -5.96, -6.33, -6.68, -7.00, -7.29, -7.68, -8.06, -8.31, -8.71)  # fmt: skip
+#: First and last elevation of the lower block, and heights of both blocks' first and last beam above the origin.
+_LOWER = (-9.03, -25.00)
+_UPPER_HEIGHTS, _LOWER_HEIGHTS = (0.209, 0.196), (0.124, 0.105)
+
+
+@dataclass(frozen=True)
+class LidarOptions:
+    """A LiDAR and its mount.
+
+    Args:
+        lines: 64 is the measured HDL-64; any other number is spread evenly over ``field``.
+        field: Highest and lowest elevation in degrees (not used for 64 lines).
+        beam_height: Metres of the optical centres above the sensor's origin (not used for 64 lines).
+        step: Azimuth between shots, degrees.
+        encoder: Degrees between the azimuths at which shots are fired: one at each step on average, one or two of these apart.
+            0 = evenly.
+        mount: Metres of the sensor's origin right of, above and behind the camera.
+        pitch: Degrees that the sensor looks down against the camera.
+        mount_noise: Standard deviation of the mount from frame to frame, metres.
+        noise: Range noise near by, metres; it grows with range.
+        ring_bias: Standard deviation of a ring's constant error, metres.
+        nearest, farthest: Ranges that are reported.
+        glass_lost, glass_through: Parts of shots at glass that are lost and that pass; the rest returns.
+        lost: Part of shots lost for no reason.
+        mixed: Part of shots at an edge that fall between both surfaces.
+        skew: The sensor's motion during the turn is not undone.
+    """
+
+    lines: int = 64
+    field: tuple[float, float] = (2.0, -24.9)
+    beam_height: float = 0.0
+    step: float = 0.1676
+    encoder: float = 0.09
+    mount: tuple[float, float, float] = (0.058, 0.076, 0.272)
+    pitch: float = 0.6
+    mount_noise: float = 0.0
+    noise: float = 0.01
+    ring_bias: float = 0.02
+    nearest: float = 0.9
+    farthest: float = 80.0
+    glass_lost: float = 0.8
+    glass_through: float = 0.08
+    lost: float = 0.003
+    mixed: float = 0.15
+    skew: bool = False
+
+    def __post_init__(self) -> None:
+        if self.lines < 1 or not 0 < self.step < 30 or self.field[0] < self.field[1]:
+            raise ConfigError(
+                f"lidar: lines={self.lines}, step={self.step}, field={self.field}; expected at least one line, a step in "
+                "degrees above 0, and the highest elevation before the lowest."
+            )
+        if not 0 <= self.glass_lost + self.glass_through <= 1:
+            raise ConfigError(f"lidar: glass_lost + glass_through = {self.glass_lost + self.glass_through:g}; expected 0 to 1.")
+
+
+def beams(options: LidarOptions) -> tuple[Tensor, Tensor]:
+    """Elevations in radians, highest first, and heights of the optical centres in metres: two ``(lines,)`` float64."""
+    if options.lines == 64:
+        lower = torch.linspace(*_LOWER, 32, dtype=torch.float64)
+        degrees = torch.cat((torch.tensor(_UPPER, dtype=torch.float64), lower))
+        heights = torch.cat([torch.linspace(*ends, 32, dtype=torch.float64) for ends in (_UPPER_HEIGHTS, _LOWER_HEIGHTS)])
+    else:
+        degrees = torch.linspace(*options.field, options.lines, dtype=torch.float64)
+        heights = torch.full_like(degrees, options.beam_height)
+    return torch.deg2rad(degrees), heights
+
+
+@dataclass
+class Scan:
+    """Returns of one turn.
+
+    Args:
+        points: ``(3, N)`` world metres.
+        body: ``(N,)`` body that was met, or GROUND.
+    """
+
+    points: Tensor
+    body: Tensor
+
+
+@dataclass(frozen=True)
+class ScanPose:
+    """Where and how a scan is made.
+
+    Args:
+        pose: World from sensor, ``(3, 3)``.
+        position: ``(3,)`` of the sensor's origin.
+        velocity: ``(3,)`` of the sensor, metres a second.
+        seconds: Time of the scan; moving bodies are where they are then.
+    """
+
+    pose: Tensor
+    position: Tensor
+    velocity: Tensor
+    seconds: float = 0.0
+
+
+def mounted(camera_pose: Tensor, camera_position: Tensor, options: LidarOptions, jitter: Tensor) -> tuple[Tensor, Tensor]:
+    """World from sensor and the sensor's origin for a camera's pose; ``jitter (3,)`` metres is added to the mount."""
+    right, above, behind = options.mount
+    offset = torch.tensor([right, -above, -behind], dtype=torch.float64) + jitter.double()
+    angle = math.radians(options.pitch)
+    cos, sin = math.cos(angle), math.sin(angle)
+    down = torch.tensor([[1, 0, 0], [0, cos, sin], [0, -sin, cos]], dtype=torch.float64)
+    return camera_pose.double() @ down, camera_position.double() + camera_pose.double() @ offset
+
+
+def scan(scene: Scene, where: ScanPose, options: LidarOptions, generator: torch.Generator, bias: Tensor, reach: float = 48.0,
+         device: torch.device | str = "cpu") -> Scan:  # fmt: skip
+    """One turn, the part of it ahead.
+
+    Args:
+        scene: The street.
+        where: Pose and time.
+        options: The sensor.
+        generator: CPU generator of phases, noise and losses.
+        bias: ``(lines,)`` range error of each ring, metres: one sensor has one.
+        reach: Azimuth to each side, degrees.
+        device: Where rays are cast.
+    """
+    elevations, heights = beams(options)
+    phases = torch.rand(len(elevations), generator=generator, dtype=torch.float64)
+    pattern = ScanPattern(elevations, heights, phases, math.radians(options.step), math.radians(reach))
+    if options.encoder > 0:
+        turned = (torch.arange(pattern.shots) + phases[:, None]) * options.step
+        pattern.jitter = (torch.round(turned / options.encoder) * options.encoder - turned) / options.step
+    drift = where.velocity if options.skew else None
+    grid = ScanGrid(pattern, where.pose, where.position, drift, device=device)
+    salt = int(torch.randint(1 << 30, (1,), generator=generator))
+    primitives = scene.primitives.to(device).at(where.seconds)
+    hits = cast(primitives, scene.ground, grid, salt, options.glass_through)
+    count = grid.height * grid.width
+    draws = torch.rand(3, count, generator=generator).to(device)
+    normal = torch.randn(count, generator=generator).to(device)
+    kept = torch.isfinite(hits.t) & (hits.t < options.farthest) & (hits.t > options.nearest)
+    kept &= draws[0] >= _lost(scene, primitives, hits, grid, options)
+    ranges = _mixed(hits.t, grid, draws[1], draws[2], options)
+    sigma = options.noise * (1 + (ranges / 25.0).clamp(max=3))
+    ranges = ranges + sigma * normal + bias.to(ranges).repeat_interleave(grid.width)
+    index = kept.nonzero()[:, 0]
+    points = grid.origins[:, index] + ranges[index] * grid.directions[:, index]
+    return Scan(points, hits.body[index])
+
+
+def _lost(scene: Scene, primitives: Primitives, hits: Hits, grid: ScanGrid, options: LidarOptions) -> Tensor:
+    """Probability that a shot does not come back: glass, and dark, grazing and far surfaces."""
+    on_body = hits.body >= 0
+    normal = surface_normals(primitives, scene.ground, hits, grid.directions)
+    slant = (normal * grid.directions).sum(0).abs().clamp(min=0.02)
+    albedo, glass = torch.full_like(hits.t, 0.3), torch.zeros_like(on_body)
+    if len(primitives):
+        body = hits.body.clamp(min=0)
+        albedo = torch.where(on_body, primitives.color[:, body].mean(0), albedo)
+        glass = on_body & primitives.glass[body]
+    distance = torch.where(torch.isfinite(hits.t), hits.t, 1e3)
+    # The light that comes back, against what 80 m and a pale upright wall send.
+    strength = (albedo + 0.05) * slant.pow(0.3) / (distance / 80).square().clamp(min=1e-4)
+    lost = options.lost + 0.6 * torch.sigmoid((0.22 - strength) * 18)
+    dark = on_body & (albedo < 0.1)
+    lost = torch.where(dark, lost + 0.08, lost)
+    of_glass = options.glass_lost / max(1 - options.glass_through, 1e-6)
+    # What passes was drawn while casting: this is the part of the rest.
+    return torch.where(glass, of_glass, lost)
+
+
+def _mixed(ranges: Tensor, grid: ScanGrid, draw: Tensor, share: Tensor, options: LidarOptions) -> Tensor:
+    """Shots at an edge between neighbours of one ring fall between both surfaces now and then."""
+    table = ranges.reshape(grid.height, grid.width)
+    right = torch.cat((table[:, 1:], table[:, -1:]), dim=1).reshape(-1)
+    gap = right - ranges
+    at_edge = torch.isfinite(gap) & (gap.abs() > 0.15) & (gap.abs() < 3.0) & (draw < options.mixed)
+    return torch.where(at_edge, ranges + share * torch.where(at_edge, gap, 0.0), ranges)
+
+
+def sparse_depth(points: Tensor, camera: CameraGrid) -> Tensor:
+    """Sparse depth of points: ``(3, N)`` world metres -> ``(H, W)`` metres, 0 = none.
+
+    They are rounded to pixels and the nearest of a pixel is kept. Nothing is tested against what the camera sees: points seen
+    past an edge stay.
+    """
+    column, row, depth = camera.project(points)
+    i, j = torch.round(row).long(), torch.round(column).long()
+    inside = (depth > 0.1) & (i >= 0) & (i < camera.height) & (j >= 0) & (j < camera.width)
+    image = torch.full((camera.height * camera.width,), torch.inf, device=points.device)
+    image.scatter_reduce_(0, (i * camera.width + j)[inside], depth[inside].to(torch.float32), "amin")
+    return torch.where(torch.isfinite(image), image, 0.0).reshape(camera.height, camera.width)

@@ -1,0 +1,78 @@
+"""Ground truth of KITTI's kind: scans along the path, laid over each other and cleaned (Uhrig et al., 3DV 2017, in outline).
+
+Of 11 scans (the frame's own always among them) the nearest point of a pixel is kept where it agrees with the median of what the
+camera sees around it. Then truth that stands far behind nearer truth close by is dropped: it was seen past an edge.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+#: Agreement with the camera: metres, and part of the depth.
+_AGREE = (0.15, 0.02)
+#: Truth that stands this much behind nearer truth is dropped: metres, and part.
+_BEHIND = (0.5, 0.08)
+
+
+def smallest_around(depth: Tensor, size: int) -> Tensor:
+    """Least known depth in a square window: ``(H, W)``, 0 = none -> ``(H, W)``, inf where none is known."""
+    far = torch.where(depth > 0, depth, torch.inf)[None, None]
+    return -functional.max_pool2d(-far, size, stride=1, padding=size // 2)[0, 0]
+
+
+def agrees(points: Tensor, camera_depth: Tensor) -> Tensor:
+    """Where a map of points agrees with the median of the camera's known depths in 5x5: two ``(H, W)`` -> bool."""
+    known = points > 0
+    rows, columns = known.nonzero(as_tuple=True)
+    result = torch.zeros_like(known)
+    if not len(rows):
+        return result
+    height, width = points.shape
+    window = torch.arange(-2, 3, device=points.device)
+    i = (rows[:, None, None] + window[:, None]).clamp(0, height - 1)
+    j = (columns[:, None, None] + window).clamp(0, width - 1)
+    patches = camera_depth[i, j].flatten(1)
+    count = (patches > 0).sum(1)
+    ordered = torch.where(patches > 0, patches, torch.inf).sort(1).values
+    median = torch.gather(ordered, 1, ((count - 1) // 2).clamp(min=0)[:, None])[:, 0]
+    value = points[rows, columns]
+    result[rows, columns] = (count > 0) & ((value - median).abs() <= _AGREE[0] + _AGREE[1] * median)
+    return result
+
+
+def without_occluded(truth: Tensor, size: int = 7) -> Tensor:
+    """Without truth that stands more than 0.5 m and 8 % behind nearer truth in the window."""
+    near = smallest_around(truth, size)
+    return torch.where((truth > near + _BEHIND[0]) & (truth > near * (1 + _BEHIND[1])), 0.0, truth)
+
+
+def make_truth(
+    scans: list[Tensor], camera_depth: Tensor, sparse: Tensor, grow: int = 0, occlusion_filter: bool = True
+) -> Tensor:
+    """Semi-dense truth.
+
+    Args:
+        scans: Sparse maps ``(H, W)`` of the scans in the frame's camera, 0 = none.
+        camera_depth: ``(H, W)`` metres, what the camera sees; 0 = nothing.
+        sparse: The frame's own map: truth never lies behind it.
+        grow: Pixels by which the near surface grows at a step (0 or 1), as the benchmark's truth has it.
+        occlusion_filter: Drop truth behind nearer truth.
+
+    Returns:
+        ``(H, W)`` metres, 0 = unknown.
+    """
+    if grow:
+        camera_depth = _grown(camera_depth, grow)
+    nearest = torch.stack([torch.where(one > 0, one, torch.inf) for one in (*scans, sparse)]).amin(0)
+    merged = torch.where(torch.isfinite(nearest), nearest, 0.0)
+    truth = torch.where(agrees(merged, camera_depth), merged, 0.0)
+    return without_occluded(truth) if occlusion_filter else truth
+
+
+def _grown(depth: Tensor, pixels: int) -> Tensor:
+    """Camera depth whose near surfaces reach further over steps."""
+    least = smallest_around(depth, 2 * pixels + 1)
+    step = torch.isfinite(least) & ((depth == 0) | (depth - least > 0.3 + 0.03 * least))
+    return torch.where(step, least, depth)
