@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 
@@ -10,9 +11,11 @@ import pytest
 import torch
 from support import TREE_CROP, kitti_tree, small_run
 
+from mtdc import DataError
 from mtdc.commands import main
+from mtdc.engine.distributed import processes
 
-#: `mtdc train` as it is, which also writes down each process's result and weights.
+#: `mtdc train` as it is, which also writes down each process's result and weights, and whether its group has ended.
 DRIVER = """
 import json, os, sys
 import torch
@@ -35,7 +38,10 @@ def weighed(runner):
     return model
 
 runs.train, Runner.train = noted, weighed
-sys.exit(main())
+status = main()
+with open(f"group{rank}", "w") as file:
+    file.write("left" if torch.distributed.is_initialized() else "ended")
+sys.exit(status)
 """
 
 
@@ -78,6 +84,7 @@ def test_training_in_two_processes_ends_well_and_with_one_result(trained):
     assert done.returncode == 0, done.stderr[-3000:]
     assert "destroy_process_group" not in done.stderr
     assert "Traceback" not in done.stderr
+    assert [(folder / f"group{rank}").read_text() for rank in (0, 1)] == ["ended", "ended"]
     first, second = (json.loads((folder / f"result{rank}.json").read_text()) for rank in (0, 1))
     for result in (first, second):
         result.pop("per_frame")  # gathered in the main process alone
@@ -123,6 +130,21 @@ def test_evaluation_in_two_processes_is_that_of_one(data, tmp_path):
     assert two["per_frame"] == one["per_frame"]
     assert {key: two[key] for key in two if key != "per_frame"} == {key: one[key] for key in one if key != "per_frame"}
     assert done.stdout.count("written to") == 1
+
+
+def test_the_group_ends_with_a_run_that_fails(monkeypatch):
+    """A group of one, in this process."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    variables = {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": 0, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(DataError, match="broken"), processes("pytorch"):
+        assert torch.distributed.get_backend() == "gloo"
+        raise DataError("broken")
+    assert not torch.distributed.is_initialized()
 
 
 @pytest.fixture
