@@ -9,6 +9,7 @@ interrupted run goes on with --resume.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -72,4 +73,7 @@ def run(args: argparse.Namespace) -> int:
         from .test import report
 
         report(result, folder / "result.json")
+        panels = sorted((folder / "panels").glob("*/*.png"), key=lambda path: path.stat().st_mtime)
+        if panels:
+            sys.stdout.write(f"a picture of it: {panels[-1]}\n")
     return 0

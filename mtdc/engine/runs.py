@@ -28,6 +28,7 @@ from .distributed import wrapper_config
 from .precision import resolve
 from .preparation import build_dataset, build_metrics, build_optimiser, check_training, loader, seed_of, unique
 from .result import result_dict, save_result
+from .street import make_street
 
 RESULT_NAME = "result.json"
 #: Two runs of one process need two names: mmengine keeps history and best scores by name, to the second.
@@ -115,6 +116,7 @@ def train(cfg: Config, work_dir: Path, launcher: str = "none", resume: bool = Fa
     model = build_model(cfg.model)
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ConfigError("this config has nothing to train: its network has no weights. Evaluate it with `mtdc test`.")
+    make_street(cfg)
     data = build_dataset(cfg.train_dataloader.dataset, "train_dataloader.dataset", model, model.target_fields, seed)
     check_training(cfg, model, data)
     if checkpoint is not None:

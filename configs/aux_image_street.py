@@ -1,0 +1,28 @@
+# The paper's model (B + I + S) on the embedded street world: a first run without a data set or a GPU, in minutes.
+# Against aux_image_kitti: data, half the width, a fill as input with depth as a residual on it, l1 beside l2, schedule,
+# precision as measured at the start. Here: not trained.
+_base_ = ['_base_/datasets/street.py', '_base_/runtime.py']
+
+model = dict(
+    type='MultiTaskModel',
+    width=8,
+    precision='auto',
+    channels_last='auto',
+    network=dict(
+        type='MultiTaskNetwork',
+        representation=dict(type='FilledMask'),
+        encoder=dict(type='MultiKernelEncoder', kernels=(3, 5, 7, 9)),
+        trunk=dict(type='TransposedConvTrunk', strides=(8, 4, 2, 2)),
+        sharing=dict(type='SumSharing'),
+        tasks=dict(
+            depth=dict(
+                type='DepthTask',
+                mean_depth_m=15.0,
+                range_m=(0.9, 100.0),
+                losses=dict(l1=dict(type='L1'), l2=dict(type='L2', weight=0.1))),
+            image=dict(type='ImageTask', losses=dict(l2=dict(type='L2'))))),
+    weighting=dict(type='FixedWeighting', weights=dict(depth=1.0, image=1e-4)))
+
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=2e-3, weight_decay=1e-4))
+param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=True, convert_to_iter_based=True, T_max=8, end=8)]
+train_cfg = dict(by_epoch=True, max_epochs=8, val_interval=4)
