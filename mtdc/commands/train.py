@@ -68,8 +68,11 @@ def run(args: argparse.Namespace) -> int:
     if not args.resume and list(folder.glob("*.pth")):
         raise ConfigError(f"{folder} holds an earlier run. Go on with it (--resume), or name another folder (--work-dir).")
     with processes(args.launcher):
+        from mmengine.dist import is_main_process
+
         result = train(cfg, folder, args.launcher, args.resume)
-    if result is not None:
+        main = is_main_process()
+    if result is not None and main:
         from .test import report
 
         report(result, folder / "result.json")

@@ -128,7 +128,8 @@ def train(cfg: Config, work_dir: Path, launcher: str = "none", resume: bool = Fa
         "train_cfg": cfg.train_cfg,
         "optim_wrapper": build_optimiser(cfg, model),
         "param_scheduler": cfg.get("param_scheduler"),
-        "custom_hooks": cfg.get("custom_hooks"),
+        # Several processes average their batch norms' running values before they evaluate and save.
+        "custom_hooks": [*(cfg.get("custom_hooks") or ()), {"type": "SyncBuffersHook"}],
         "resume": checkpoint is not None,
         "load_from": None if checkpoint is None else str(checkpoint),
     }

@@ -66,10 +66,6 @@ def val_crop():
     return [f"test_dataloader.dataset.transforms.0.{key}={value}" for key, value in (("height", height), ("width", width))]
 
 
-#: Each process keeps batch norm's running values of its own frames, and validates with them.
-own_running_values = pytest.mark.xfail(reason="the running values of batch norm are not averaged over processes", strict=True)
-
-
 @pytest.fixture(scope="module")
 def trained(data, tmp_path_factory):
     """2 frames a batch and process: one epoch of the 4 frames is one step; two epochs, so that a second step runs."""
@@ -97,7 +93,6 @@ def test_training_in_two_processes_ends_well_and_with_one_result(trained):
     assert [line["step"] for line in steps] == [1, 2]
 
 
-@own_running_values
 def test_both_processes_end_with_the_same_weights(trained):
     """Parameters by averaged gradients; the running means of batch norm must agree too, or each process predicts its own."""
     folder, _ = trained
@@ -105,7 +100,6 @@ def test_both_processes_end_with_the_same_weights(trained):
     assert [key for key, value in first.items() if not torch.equal(value, second[key])] == []
 
 
-@own_running_values
 def test_a_result_of_two_processes_is_that_of_its_checkpoint(trained, data, tmp_path):
     """Each process predicts some of the frames, all of them with the weights that are saved."""
     folder, _ = trained
