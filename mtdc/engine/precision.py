@@ -25,7 +25,7 @@ CANDIDATES = (
 )
 CLEARLY_FASTER = 0.9
 #: (H, W) of the trial steps: large enough that convolutions outweigh everything else, small enough for slow machines.
-TRIAL_SIZE = (96, 320)
+TRIAL_SIZE = (192, 640)
 TRIAL_STEPS = 2
 
 
