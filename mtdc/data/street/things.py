@@ -65,8 +65,10 @@ def car(b: Builder, place: Place) -> None:
     roof_half = reach * (1 - (slant[0] + slant[1]) / 2)
     shift = reach * (slant[1] - slant[0]) / 2
     b.add(place, Kind.BOX, (0, centre + shift, height), (half * 0.72, roof_half, 0.03), paint, CAR, Texture.PAINT)
+    # The middle pillars: a slice through the cabin, a little wider than its glass.
+    b.add(place, Kind.WEDGE, (0, centre + shift, belt + upper), (0.05, half - 0.05, upper), paint, CAR, turn=math.pi / 2,
+          taper=(0.0, 0.0, slant[2]))  # fmt: skip
     for side in (-1, 1):
-        b.add(place, Kind.BOX, (side * half * 0.78, centre + shift, belt + upper), (0.06, 0.06, upper), paint, CAR)
         b.add(place, Kind.BALL, (side * (half + 0.08), front - 0.25, belt + 0.08), (0.1, 0.06, 0.08), paint, CAR)
         b.add(place, Kind.BOX, (side * half * 0.72, -length / 2, belt * 0.85), (0.16, 0.03, 0.08), (0.5, 0.05, 0.05), CAR)
         b.add(place, Kind.BOX, (side * half * 0.72, length / 2, belt * 0.78), (0.16, 0.03, 0.07), (0.9, 0.9, 0.85), CAR)

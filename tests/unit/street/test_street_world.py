@@ -14,7 +14,7 @@ from mtdc.data.street.lidar import ScanPose, beams, mounted, scan, sparse_depth
 from mtdc.data.street.primitives import Kind
 from mtdc.data.street.rays import CameraGrid, rotation
 from mtdc.data.street.shading import Light
-from mtdc.data.street.truth import agrees, make_truth, without_occluded
+from mtdc.data.street.truth import make_truth, nearest_agreeing, without_occluded
 from mtdc.errors import ConfigError
 
 SMALL = StreetOptions(size=(96, 320))
@@ -139,8 +139,13 @@ def test_truth_rules_on_small_maps():
     depth[:, 5:] = 20.0
     points = torch.zeros(9, 9)
     points[4, 2], points[4, 7], points[2, 2], points[6, 7] = 10.2, 10.2, 10.9, 20.3
-    kept = agrees(points, depth)
+    kept = nearest_agreeing(points[None], depth)
     assert kept.nonzero().tolist() == [[4, 2], [6, 7]]
+    # Of several scans a nearer point that disagrees does not hide one that agrees.
+    other = torch.zeros(9, 9)
+    other[4, 2], other[6, 7], other[2, 2] = 10.1, 12.0, 10.3
+    kept = nearest_agreeing(torch.stack((points, other)), depth)
+    assert [round(float(kept[at]), 2) for at in ((4, 2), (6, 7), (2, 2))] == [10.1, 20.3, 10.3]
     truth = torch.zeros(9, 9)
     truth[4, 3], truth[4, 5], truth[4, 8], truth[0, 0] = 10.0, 20.0, 20.0, 10.6
     cleaned = without_occluded(truth)
