@@ -276,7 +276,7 @@ def building(b: Builder, place: Place, width: float, depth: float, height: float
     sink, recess = 0.5, b.uniform(0.1, 0.28)
     middle = (depth / 2, 0, (height - sink) / 2)
     period, storey = b.uniform(1.9, 3.4), b.uniform(2.7, 3.3)
-    grid = (Stencil.GRID, period, storey, b.uniform(0.35, 0.6), b.uniform(0.4, 0.6))
+    grid = (Stencil.GRID, period, storey, b.uniform(0.3, 0.48), b.uniform(0.35, 0.52))
     half = (depth / 2, width / 2, (height + sink) / 2)
     b.add(place, Kind.BOX, middle, half, paint, BUILDING, texture, stencil=grid)
     b.add(place, Kind.BOX, middle, (half[0] - recess, half[1] - recess, half[2]), _GLASS, BUILDING, Texture.GLASS, glass=True)

@@ -9,7 +9,7 @@ from street_support import K, one_body
 
 from mtdc.data.street import MAPS, LidarOptions, StreetOptions, draw_frame
 from mtdc.data.street.ground import Ground
-from mtdc.data.street.layouts import LAYOUTS, Scene
+from mtdc.data.street.layouts import LAYOUTS, Scene, draw_scene
 from mtdc.data.street.lidar import ScanPose, beams, mounted, scan, sparse_depth
 from mtdc.data.street.primitives import Kind
 from mtdc.data.street.rays import CameraGrid, rotation
@@ -278,3 +278,18 @@ def test_wrong_lidar_and_map_are_named():
         LidarOptions(glass_lost=0.99, glass_through=0.5)
     with pytest.raises(ConfigError, match="Did you mean 'normals'"):
         draw_frame(SMALL, 0, 0, ("normal",))
+
+
+def test_nothing_stands_where_the_scanning_car_drives():
+    """Points of that space lie in no body's box, in any of many streets (which are drawn without casting a ray)."""
+    x, y, z = np.meshgrid(np.linspace(-0.95, 0.95, 5), np.linspace(-7.5, 7.5, 31), np.linspace(0.4, 2.2, 5), indexing="ij")
+    space = torch.tensor(np.stack((x, y, z)).reshape(3, -1), dtype=torch.float32)
+    for number in range(60):
+        scene = draw_scene(np.random.default_rng(number))
+        bodies, count = scene.primitives, space.shape[1]
+        level = space.clone()
+        level[2] += scene.ground.surface(space[0], space[1])
+        which = torch.arange(len(bodies)).repeat_interleave(count)
+        unit = bodies.local(which, level.repeat(1, len(bodies))).abs().amax(0).reshape(len(bodies), count)
+        inside = (unit < 1).any(1).nonzero()[:, 0]
+        assert not len(inside), f"street {number} ({scene.layout}): body of class {bodies.label[inside[0]]} in the way"
