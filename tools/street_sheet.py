@@ -43,24 +43,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Draw and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, metavar="FILE", help="picture to write, .png or .jpg")
-    parser.add_argument("--layouts", nargs="+", default=list(LAYOUTS), metavar="NAME", help="one row each (default: all)")
+    parser.add_argument("--layouts", nargs="+", default=list(LAYOUTS), metavar="NAME", help="kinds of streets (default: all)")
     parser.add_argument("--frames", type=int, default=2, help="frames of each layout (default: %(default)s)")
+    parser.add_argument("--columns", type=int, default=2, help="frames beside each other (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="the world's seed (default: %(default)s)")
     parser.add_argument("--size", type=int, nargs=2, default=(352, 1216), metavar=("H", "W"), help="pixels of a frame")
     parser.add_argument("--width", type=int, default=480, help="pixels of one frame in the sheet (default: %(default)s)")
     args = parser.parse_args(arguments)
     torch.set_num_threads(1)
+    if args.frames < 1 or args.columns < 1:
+        parser.error(f"--frames {args.frames} --columns {args.columns}; expected at least 1 of each")
     if args.out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         parser.error(f"FILE is {args.out}; expected a name that ends in .png or .jpg")
     try:
-        options = {name: StreetOptions(size=tuple(args.size), layouts=(name,)) for name in args.layouts}
-        rows = [np.hstack([tile(o, args.seed, n, args.width) for n in range(args.frames)]) for o in options.values()]
-        encoded = cv2.imencode(args.out.suffix, np.vstack(rows), (cv2.IMWRITE_JPEG_QUALITY, 80))[1]
+        options = [StreetOptions(size=tuple(args.size), layouts=(name,)) for name in args.layouts]
+        tiles = [tile(one, args.seed, number, args.width) for one in options for number in range(args.frames)]
+        tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % args.columns)
+        rows = [np.hstack(tiles[start : start + args.columns]) for start in range(0, len(tiles), args.columns)]
+        quality = () if args.out.suffix.lower() == ".png" else (cv2.IMWRITE_JPEG_QUALITY, 80)
+        encoded = cv2.imencode(args.out.suffix, np.vstack(rows), quality)[1]
         with atomic_path(args.out) as temporary:
             encoded.tofile(temporary)
     except UserError as error:
         parser.error(str(error))
-    sys.stdout.write(f"{args.out}: {len(rows)} layouts, {args.frames} frames each\n")
+    sys.stdout.write(f"{args.out}: {len(options)} layouts, {args.frames} frames of each\n")
     return 0
 
 

@@ -176,7 +176,7 @@ def narrow(b: Builder, lane: float, width: float) -> None:
     for side in (-1, 1):
         _houses(b, side, width + walk, 0.0 if b.chance(0.75) else 5.0, (6, 15), 0.4)
         if b.chance(0.8):
-            _parked(b, side, width - 0.95, 3.5 if side > 0 else -2, 70, b.uniform(0.4, 0.95))
+            _parked(b, side, width - 0.95, 3.5 if side > 0 else -2, 70, b.uniform(0.3, 0.85))
         for _ in range(int(b.uniform(0, 3))):
             bicycle(b, b.place(b.uniform(5, 30), side * (width + walk - 0.5), b.uniform(-0.3, 0.3)))
     _traffic(b, [(lane, 1), (-lane, -1)], lane, 0.7, (15, 45), 0.05)

@@ -65,8 +65,10 @@ def car(b: Builder, place: Place) -> None:
     roof_half = reach * (1 - (slant[0] + slant[1]) / 2)
     shift = reach * (slant[1] - slant[0]) / 2
     b.add(place, Kind.BOX, (0, centre + shift, height), (half * 0.72, roof_half, 0.03), paint, CAR, Texture.PAINT)
+    # The middle pillars: a slice through the cabin, a little wider than its glass.
+    b.add(place, Kind.WEDGE, (0, centre + shift, belt + upper), (0.05, half - 0.05, upper), paint, CAR, turn=math.pi / 2,
+          taper=(0.0, 0.0, slant[2]))  # fmt: skip
     for side in (-1, 1):
-        b.add(place, Kind.BOX, (side * half * 0.78, centre + shift, belt + upper), (0.06, 0.06, upper), paint, CAR)
         b.add(place, Kind.BALL, (side * (half + 0.08), front - 0.25, belt + 0.08), (0.1, 0.06, 0.08), paint, CAR)
         b.add(place, Kind.BOX, (side * half * 0.72, -length / 2, belt * 0.85), (0.16, 0.03, 0.08), (0.5, 0.05, 0.05), CAR)
         b.add(place, Kind.BOX, (side * half * 0.72, length / 2, belt * 0.78), (0.16, 0.03, 0.07), (0.9, 0.9, 0.85), CAR)
@@ -274,7 +276,7 @@ def building(b: Builder, place: Place, width: float, depth: float, height: float
     sink, recess = 0.5, b.uniform(0.1, 0.28)
     middle = (depth / 2, 0, (height - sink) / 2)
     period, storey = b.uniform(1.9, 3.4), b.uniform(2.7, 3.3)
-    grid = (Stencil.GRID, period, storey, b.uniform(0.35, 0.6), b.uniform(0.4, 0.6))
+    grid = (Stencil.GRID, period, storey, b.uniform(0.3, 0.48), b.uniform(0.35, 0.52))
     half = (depth / 2, width / 2, (height + sink) / 2)
     b.add(place, Kind.BOX, middle, half, paint, BUILDING, texture, stencil=grid)
     b.add(place, Kind.BOX, middle, (half[0] - recess, half[1] - recess, half[2]), _GLASS, BUILDING, Texture.GLASS, glass=True)

@@ -1,7 +1,8 @@
 """Ground truth of KITTI's kind: scans along the path, laid over each other and cleaned (Uhrig et al., 3DV 2017, in outline).
 
-Of 11 scans (the frame's own always among them) the nearest point of a pixel is kept where it agrees with the median of what the
-camera sees around it. Then truth that stands far behind nearer truth close by is dropped: it was seen past an edge.
+Of 11 scans (the frame's own always among them) those points are kept that agree with the median of what the camera sees around
+them, and the nearest of these in a pixel. Then truth that stands far behind nearer truth close by is dropped: it was seen past
+an edge.
 """
 
 from __future__ import annotations
@@ -22,23 +23,27 @@ def smallest_around(depth: Tensor, size: int) -> Tensor:
     return -functional.max_pool2d(-far, size, stride=1, padding=size // 2)[0, 0]
 
 
-def agrees(points: Tensor, camera_depth: Tensor) -> Tensor:
-    """Where a map of points agrees with the median of the camera's known depths in 5x5: two ``(H, W)`` -> bool."""
-    known = points > 0
-    rows, columns = known.nonzero(as_tuple=True)
-    result = torch.zeros_like(known)
+def nearest_agreeing(maps: Tensor, camera_depth: Tensor) -> Tensor:
+    """Nearest of several maps' points in each pixel, of those that agree with the median of the camera's known depths in 5x5.
+
+    Shapes: ``(N, H, W)`` and ``(H, W)`` metres, 0 = none -> ``(H, W)``.
+    """
+    rows, columns = (maps > 0).any(0).nonzero(as_tuple=True)
+    result = torch.zeros_like(camera_depth)
     if not len(rows):
         return result
-    height, width = points.shape
-    window = torch.arange(-2, 3, device=points.device)
+    height, width = camera_depth.shape
+    window = torch.arange(-2, 3, device=maps.device)
     i = (rows[:, None, None] + window[:, None]).clamp(0, height - 1)
     j = (columns[:, None, None] + window).clamp(0, width - 1)
     patches = camera_depth[i, j].flatten(1)
     count = (patches > 0).sum(1)
     ordered = torch.where(patches > 0, patches, torch.inf).sort(1).values
     median = torch.gather(ordered, 1, ((count - 1) // 2).clamp(min=0)[:, None])[:, 0]
-    value = points[rows, columns]
-    result[rows, columns] = (count > 0) & ((value - median).abs() <= _AGREE[0] + _AGREE[1] * median)
+    points = maps[:, rows, columns]
+    good = (points > 0) & (count > 0) & ((points - median).abs() <= _AGREE[0] + _AGREE[1] * median)
+    nearest = torch.where(good, points, torch.inf).amin(0)
+    result[rows, columns] = torch.where(torch.isfinite(nearest), nearest, 0.0)
     return result
 
 
@@ -65,9 +70,7 @@ def make_truth(
     """
     if grow:
         camera_depth = _grown(camera_depth, grow)
-    nearest = torch.stack([torch.where(one > 0, one, torch.inf) for one in (*scans, sparse)]).amin(0)
-    merged = torch.where(torch.isfinite(nearest), nearest, 0.0)
-    truth = torch.where(agrees(merged, camera_depth), merged, 0.0)
+    truth = nearest_agreeing(torch.stack((*scans, sparse)), camera_depth)
     return without_occluded(truth) if occlusion_filter else truth
 
 

@@ -25,7 +25,7 @@ WORLD_VERSION = 1
 MAPS = ("sparse_depth", "truth", "dense", "image", "normals", "semantics")
 _SCANS_EACH_SIDE = 5
 #: Standard deviations of the poses that scans along the path are laid together with.
-_POSE_NOISE_M, _POSE_NOISE_DEG = 0.025, 0.1
+_POSE_NOISE_M, _POSE_NOISE_DEG = 0.05, 0.2
 _FARTHEST_M = 250.0
 
 

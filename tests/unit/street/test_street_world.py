@@ -9,12 +9,12 @@ from street_support import K, one_body
 
 from mtdc.data.street import MAPS, LidarOptions, StreetOptions, draw_frame
 from mtdc.data.street.ground import Ground
-from mtdc.data.street.layouts import LAYOUTS, Scene
+from mtdc.data.street.layouts import LAYOUTS, Scene, draw_scene
 from mtdc.data.street.lidar import ScanPose, beams, mounted, scan, sparse_depth
 from mtdc.data.street.primitives import Kind
 from mtdc.data.street.rays import CameraGrid, rotation
 from mtdc.data.street.shading import Light
-from mtdc.data.street.truth import agrees, make_truth, without_occluded
+from mtdc.data.street.truth import make_truth, nearest_agreeing, without_occluded
 from mtdc.errors import ConfigError
 
 SMALL = StreetOptions(size=(96, 320))
@@ -139,8 +139,13 @@ def test_truth_rules_on_small_maps():
     depth[:, 5:] = 20.0
     points = torch.zeros(9, 9)
     points[4, 2], points[4, 7], points[2, 2], points[6, 7] = 10.2, 10.2, 10.9, 20.3
-    kept = agrees(points, depth)
+    kept = nearest_agreeing(points[None], depth)
     assert kept.nonzero().tolist() == [[4, 2], [6, 7]]
+    # Of several scans a nearer point that disagrees does not hide one that agrees.
+    other = torch.zeros(9, 9)
+    other[4, 2], other[6, 7], other[2, 2] = 10.1, 12.0, 10.3
+    kept = nearest_agreeing(torch.stack((points, other)), depth)
+    assert [round(float(kept[at]), 2) for at in ((4, 2), (6, 7), (2, 2))] == [10.1, 20.3, 10.3]
     truth = torch.zeros(9, 9)
     truth[4, 3], truth[4, 5], truth[4, 8], truth[0, 0] = 10.0, 20.0, 20.0, 10.6
     cleaned = without_occluded(truth)
@@ -273,3 +278,18 @@ def test_wrong_lidar_and_map_are_named():
         LidarOptions(glass_lost=0.99, glass_through=0.5)
     with pytest.raises(ConfigError, match="Did you mean 'normals'"):
         draw_frame(SMALL, 0, 0, ("normal",))
+
+
+def test_nothing_stands_where_the_scanning_car_drives():
+    """Points of that space lie in no body's box, in any of many streets (which are drawn without casting a ray)."""
+    x, y, z = np.meshgrid(np.linspace(-0.95, 0.95, 5), np.linspace(-7.5, 7.5, 31), np.linspace(0.4, 2.2, 5), indexing="ij")
+    space = torch.tensor(np.stack((x, y, z)).reshape(3, -1), dtype=torch.float32)
+    for number in range(60):
+        scene = draw_scene(np.random.default_rng(number))
+        bodies, count = scene.primitives, space.shape[1]
+        level = space.clone()
+        level[2] += scene.ground.surface(space[0], space[1])
+        which = torch.arange(len(bodies)).repeat_interleave(count)
+        unit = bodies.local(which, level.repeat(1, len(bodies))).abs().amax(0).reshape(len(bodies), count)
+        inside = (unit < 1).any(1).nonzero()[:, 0]
+        assert not len(inside), f"street {number} ({scene.layout}): body of class {bodies.label[inside[0]]} in the way"
