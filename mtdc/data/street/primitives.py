@@ -226,24 +226,50 @@ def is_hole(stencil: Tensor, seed: Tensor, half: Tensor, unit: Tensor, flat: boo
     return torch.where(stencil[0] == Stencil.HASH, open_hash, open_grid & (axis < 2) & (stencil[0] == Stencil.GRID))
 
 
+def _box_normals(unit: Tensor, taper: Tensor) -> Tensor:
+    axis = unit.abs().argmax(0)
+    return torch.nn.functional.one_hot(axis, 3).T * unit.sign()
+
+
+def _wedge_normals(unit: Tensor, taper: Tensor) -> Tensor:
+    planes = torch.stack([torch.stack(plane) for plane in wedge_planes(taper)])
+    best = ((planes[:, :3] * unit).sum(1) - planes[:, 3]).argmax(0)
+    return torch.gather(planes, 0, best[None, None].expand(1, 4, -1))[0, :3]
+
+
+def _ball_normals(unit: Tensor, taper: Tensor) -> Tensor:
+    return unit
+
+
+def _cylinder_normals(unit: Tensor, taper: Tensor) -> Tensor:
+    radius = 1 - taper[0] / 2 * (1 + unit[2])
+    zero = torch.zeros_like(radius)
+    side = torch.stack((unit[0], unit[1], radius * taper[0] / 2))
+    cap = torch.stack((zero, zero, unit[2].sign()))
+    level = (unit[0] ** 2 + unit[1] ** 2).sqrt()
+    return torch.where((1 - unit[2].abs()) < (radius - level).abs(), cap, side)
+
+
+_NORMALS = {
+    Kind.BOX: _box_normals,
+    Kind.WEDGE: _wedge_normals,
+    Kind.BALL: _ball_normals,
+    Kind.CYLINDER: _cylinder_normals,
+}
+
+
 def normals(primitives: Primitives, which: Tensor, unit: Tensor) -> Tensor:
     """Outward unit normals, world frame.
 
     Shapes: bodies ``(R,)`` and surface points in their unit frames ``(3, R)`` -> ``(3, R)``.
     """
     kind = primitives.kind[which]
-    taper, half = primitives.taper[:, which], primitives.half[:, which]
-    planes = [torch.stack(tuple(v.expand_as(kind) for v in plane)) for plane in wedge_planes(taper)]
-    # Boxes have no taper, so that their six planes are the wedge's.
-    excess = torch.stack([(plane[:3] * unit).sum(0) - plane[3] for plane in planes])
-    best = excess.argmax(0)
-    flat = torch.gather(torch.stack(planes), 0, best[None, None].expand(1, 4, -1))[0, :3]
-    radius = 1 - taper[0] / 2 * (1 + unit[2])
-    side = torch.stack((unit[0], unit[1], radius * taper[0] / 2))
-    cap = torch.stack((torch.zeros_like(radius), torch.zeros_like(radius), unit[2].sign()))
-    level = (unit[0] ** 2 + unit[1] ** 2).sqrt()
-    around = torch.where((1 - unit[2].abs()) < (radius - level).abs(), cap, side)
-    local = torch.where(kind == Kind.BALL, unit, torch.where(kind == Kind.CYLINDER, around, flat)) / half
+    local = torch.empty_like(unit)
+    for shape, direction in _NORMALS.items():
+        chosen = (kind == shape).nonzero()[:, 0]
+        if len(chosen):
+            local[:, chosen] = direction(unit[:, chosen], primitives.taper[:, which[chosen]])
+    local = local / primitives.half[:, which]
     local = local / local.norm(dim=0).clamp(min=1e-12)
     cos, sin = primitives.turn[:, which]
     return torch.stack((cos * local[0] - sin * local[1], sin * local[0] + cos * local[1], local[2]))

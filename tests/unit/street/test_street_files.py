@@ -1,5 +1,6 @@
 """The street world on disk and drawn while training: the KITTI reader reads it, and what is half written is finished."""
 
+import importlib.util
 import json
 
 import numpy as np
@@ -10,7 +11,7 @@ from mtdc.commands import main
 from mtdc.data.calibration import read_calibration
 from mtdc.data.datasets.kitti import KittiDepthCompletion
 from mtdc.data.datasets.street import StreetWorld
-from mtdc.data.io import read_depth_png
+from mtdc.data.io import read_depth_png, read_image
 from mtdc.data.street import LidarOptions, StreetOptions, draw_frame
 from mtdc.data.street.writer import DRIVE, frame_files, split_seed, street_state, write_street
 from mtdc.errors import ConfigError, DataError
@@ -156,3 +157,18 @@ def test_data_set_says_what_is_wrong():
         StreetWorld(0)
     with pytest.raises(ConfigError, match="no map of the input 'sky'"):
         StreetWorld(2, inputs=(Field("sky", 1, "probability", 255, folder="sky"),))
+
+
+def test_sheet_tool_draws_a_tile_for_each_frame(repository, tmp_path, capsys):
+    spec = importlib.util.spec_from_file_location("street_sheet", repository / "tools/street_sheet.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    path = tmp_path / "sheet.png"
+    small = ["--size", "40", "131", "--width", "131", "--frames", "1"]
+    assert tool.main([str(path), "--layouts", "country", "motorway", "narrow", *small]) == 0
+    picture = read_image(path)
+    assert picture.shape == (2 * 4 * 40, 2 * 131, 3) and picture[:40].std() > 5 and not picture[160:, 131:].any()
+    for wrong, message in ((["--layouts", "town"], "layouts has 'town'"), (["--columns", "0"], "at least 1")):
+        with pytest.raises(SystemExit):
+            tool.main([str(path), *small, *wrong])
+        assert message in capsys.readouterr().err
