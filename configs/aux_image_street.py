@@ -1,6 +1,7 @@
 # The paper's model (B + I + S) on the embedded street world: a first run without a data set or a GPU, in minutes.
-# Against aux_image_kitti: data, half the width, a fill as input with depth as a residual on it, l1 beside l2, schedule,
-# precision as measured at the start. Here: not trained.
+# Against aux_image_kitti: data, half the width, a fill as input with depth as a residual on it, schedule,
+# precision as measured at the start. RMSE / MAE 1007.9 / 242.8 mm on its 30 validation frames, seed 0, bfloat16
+# (morphological fill 1026.5 / 219.5).
 _base_ = ['_base_/datasets/street.py', '_base_/runtime.py']
 
 model = dict(
@@ -19,7 +20,7 @@ model = dict(
                 type='DepthTask',
                 mean_depth_m=15.0,
                 range_m=(0.9, 100.0),
-                losses=dict(l1=dict(type='L1'), l2=dict(type='L2', weight=0.1))),
+                losses=dict(l2=dict(type='L2'))),
             image=dict(type='ImageTask', losses=dict(l2=dict(type='L2'))))),
     weighting=dict(type='FixedWeighting', weights=dict(depth=1.0, image=1e-4)))
 

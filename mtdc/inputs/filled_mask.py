@@ -1,6 +1,6 @@
 """A dense fill beside mask and sparse depth, with the fill as the depth that the network corrects.
 
-    fill = closest-surface fill of the sparse depth (torch)          x = [ fill, mask, sparse depth ]
+    fill = smoothed closest-surface fill of the sparse depth (torch)          x = [ fill, mask, sparse depth ]
     depth = fill + network's residual
 
 Shapes      sparse_depth (B, 1, H, W) metres -> x (B, 3, H, W), base_depth (B, 1, H, W) metres.
@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 
 from ..contracts import Batch, InputRepresentation, Prepared
-from ..layers.fill import closest_surface_fill
+from ..layers.fill import closest_surface_fill, smooth
 from ..registry import INPUTS
 
 
@@ -31,6 +31,7 @@ class FilledMask(InputRepresentation):
     def forward(self, inputs: Batch) -> Prepared:
         """Fill, mask and map, with the fill as base depth."""
         sparse = inputs["sparse_depth"]
-        filled = closest_surface_fill(sparse)
+        # The max-filters' fill is blocky; a small average takes a good part of its error away before anything is learned.
+        filled = smooth(closest_surface_fill(sparse))
         x = torch.cat((filled, (sparse > 0).to(sparse.dtype), sparse), dim=1)
         return Prepared(x, self.layout, filled)

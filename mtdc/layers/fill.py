@@ -31,6 +31,13 @@ def closest_surface_fill(sparse_depth: Tensor) -> Tensor:
     return torch.where(near > 0, 1 / near.clamp(min=1e-6), 0)
 
 
+def smooth(depth: Tensor) -> Tensor:
+    """Depth averaged by a 5x5 binomial kernel, borders repeated: ``(B, 1, H, W)`` metres to the same."""
+    row = depth.new_tensor([1, 4, 6, 4, 1]) / 16
+    padded = functional.pad(depth, (2, 2, 2, 2), mode="replicate")
+    return functional.conv2d(functional.conv2d(padded, row.view(1, 1, 1, 5)), row.view(1, 1, 5, 1))
+
+
 def _grow_diamond(near: Tensor) -> Tensor:
     """Dilation by a diamond of radius 2: a plus of radius 1, twice."""
     for _ in range(2):

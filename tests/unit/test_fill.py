@@ -4,7 +4,7 @@ import pytest
 import torch
 from support import sparse_map
 
-from mtdc.layers.fill import closest_surface_fill
+from mtdc.layers.fill import closest_surface_fill, smooth
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (64, 64), (17, 200), (375, 1242)])
@@ -100,3 +100,12 @@ def test_far_outside_the_nearest_known_cells_value_goes_on():
     assert torch.allclose(line[:150], torch.tensor(5.0))
     assert torch.allclose(line[-100:], torch.tensor(20.0))
     assert ((line - 5).abs() < 1e-4).logical_or((line - 20).abs() < 1e-4).all()
+
+
+def test_smoothing_by_hand():
+    """One pixel of 16 x 16 m among zeros spreads by the outer product of (1, 4, 6, 4, 1); a constant stays."""
+    depth = torch.zeros(1, 1, 9, 9)
+    depth[0, 0, 4, 4] = 256.0
+    row = torch.tensor([1.0, 4, 6, 4, 1])
+    assert torch.allclose(smooth(depth)[0, 0, 2:7, 2:7], row[:, None] * row)
+    assert torch.allclose(smooth(torch.full((2, 1, 3, 4), 7.0)), torch.tensor(7.0))
