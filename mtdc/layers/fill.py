@@ -6,6 +6,8 @@ what a LiDAR sees between two returns of a near object belongs to it, and not to
 
 from __future__ import annotations
 
+from functools import reduce
+
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
@@ -38,8 +40,8 @@ def smooth(depth: Tensor) -> Tensor:
     # Sums of shifted maps and no convolution: a frame's result doesn't depend on the batch that it is in, to the last bit.
     height, width = depth.shape[-2:]
     padded = functional.pad(depth, (2, 2, 2, 2), mode="replicate")
-    rows = torch.stack([weight * padded[..., i : i + height, :] for i, weight in enumerate(BINOMIAL)]).sum(dim=0)
-    return torch.stack([weight * rows[..., i : i + width] for i, weight in enumerate(BINOMIAL)]).sum(dim=0)
+    rows = reduce(torch.add, [weight * padded[..., i : i + height, :] for i, weight in enumerate(BINOMIAL)])
+    return reduce(torch.add, [weight * rows[..., i : i + width] for i, weight in enumerate(BINOMIAL)])
 
 
 def _grow_diamond(near: Tensor) -> Tensor:
