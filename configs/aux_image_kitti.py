@@ -1,7 +1,7 @@
 # The paper's model: depth completion with auxiliary image reconstruction (Lu et al., CVPR 2020), B + I + S, l2.
 # The paper: RMSE 901.43 mm on KITTI's test set, 914.65 mm on its validation set. Here: not trained.
 # What the paper leaves open and we chose is marked "ours".
-_base_ = ['_base_/datasets/kitti.py', '_base_/schedules/paper.py', '_base_/runtime.py']
+_base_ = ['_base_/datasets/kitti.py', '_base_/evaluation.py', '_base_/schedules/paper.py', '_base_/runtime.py']
 
 model = dict(
     type='MultiTaskModel',

@@ -21,13 +21,3 @@ val_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(type='KittiDepthCompletion', data_root=data_root, split='val', cameras=(2,), transforms=[]))
 test_dataloader = val_dataloader
-
-val_evaluator = dict(type='KittiDepthMetric', clamp_m=(0.9, 100.0))
-test_evaluator = val_evaluator
-# Methods without weights, evaluated on the same frames when training ends.
-baselines = dict(
-    nearest=dict(type='Nearest'),
-    linear=dict(type='Linear'),
-    morphological=dict(type='Morphological'))
-val_cfg = dict()
-test_cfg = dict()
