@@ -44,7 +44,7 @@ def build_metrics(cfg: Any, path: str, model: MultiTaskModel) -> list[DepthMetri
         ConfigError: The network predicts no such field, or two metrics would give values of one name.
     """
     configs = list(cfg) if isinstance(cfg, (list, tuple)) else [cfg]
-    metrics = [build(METRICS, dict(one), f"{path}[{i}]") for i, one in enumerate(configs)]
+    metrics = [build(METRICS, one, f"{path}[{i}]") for i, one in enumerate(configs)]
     for metric in metrics:
         for field in metric.targets:
             if field.name not in model.network.fields:
@@ -98,23 +98,20 @@ def loader(cfg: Config, name: str, dataset: DepthDataset) -> dict[str, Any]:
     return {**settings, "dataset": dataset}
 
 
-def check_training(cfg: Config, model: MultiTaskModel, data: DepthDataset) -> None:
-    """Refuse a training that would learn nothing, or fail once the Runner builds its hooks and schedules.
+def check_parts(cfg: Config, model: MultiTaskModel) -> None:
+    """Refuse what a config alone shows to be wrong, before any work: also what the Runner would build in the middle of it.
 
     Raises:
-        ConfigError, DataError: What is wrong and what to do.
+        ConfigError: What is wrong and what to do.
     """
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ConfigError("this config has nothing to train: its network has no weights. Evaluate it with `mtdc test`.")
     require(cfg, "train_cfg", "optim_wrapper")
     for name, task in model.network.tasks.items():
-        where = f"model.network.tasks.{name}"
         if not len(task.losses):
+            where = f"model.network.tasks.{name}"
             raise ConfigError(
                 f"{where} has no loss, so it would not be trained. Add one, or leave the task out ({where}=None)."
-            )
-        if not task.needs and data.count(task.field) == 0:
-            raise DataError(
-                f"no training frame has the target of task '{name}', so it would learn nothing. Add the files (the warning "
-                f"above says where they are looked for), or leave the task out: --cfg-options {where}=None."
             )
     _check_known(cfg.train_cfg, TRAIN_KEYS, "train_cfg")
     for key in ("max_epochs", "max_iters", "val_interval"):
@@ -125,6 +122,23 @@ def check_training(cfg: Config, model: MultiTaskModel, data: DepthDataset) -> No
         check_type(HOOKS, hook, f"default_hooks.{name}", "hook", {"priority"})
     for i, hook in enumerate(cfg.get("custom_hooks") or ()):
         check_type(HOOKS, hook, f"custom_hooks[{i}]", "hook", {"priority"})
+    build_optimiser(cfg, model)
+    if cfg.get("val_dataloader") is not None:
+        build_metrics(cfg.get("val_evaluator"), "val_evaluator", model)
+
+
+def check_targets(model: MultiTaskModel, data: DepthDataset) -> None:
+    """Refuse to train a task on data that hold no target of it.
+
+    Raises:
+        DataError: Names the task and both ways out.
+    """
+    for name, task in model.network.tasks.items():
+        if not task.needs and data.count(task.field) == 0:
+            raise DataError(
+                f"no training frame has the target of task '{name}', so it would learn nothing. Add the files (the warning "
+                f"above says where they are looked for), or leave the task out: --cfg-options model.network.tasks.{name}=None."
+            )
 
 
 def build_optimiser(cfg: Config, model: MultiTaskModel) -> OptimWrapper:

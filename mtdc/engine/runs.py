@@ -26,7 +26,7 @@ from .checkpoint import check_fits, file_hash, last_checkpoint, load_weights, re
 from .config import config_hash, require
 from .distributed import wrapper_config
 from .precision import resolve
-from .preparation import build_dataset, build_metrics, build_optimiser, check_training, loader, seed_of, unique
+from .preparation import build_dataset, build_metrics, build_optimiser, check_parts, check_targets, loader, seed_of, unique
 from .result import result_dict, save_result
 from .street import make_street
 
@@ -111,20 +111,22 @@ def train(cfg: Config, work_dir: Path, launcher: str = "none", resume: bool = Fa
     require(cfg, "train_dataloader", "randomness")
     seed = seed_of(cfg)
     checkpoint = _resumable(cfg, work_dir) if resume else None
+    # Everything that the config alone can be wrong about comes before data are drawn, steps are timed or a file is written.
+    model = build_model(cfg.model)
+    check_parts(cfg, model)
+    make_street(cfg)
+    data = build_dataset(cfg.train_dataloader.dataset, "train_dataloader.dataset", model, model.target_fields, seed)
+    check_targets(model, data)
+    train_loader = loader(cfg, "train_dataloader", data)
     resolve(cfg.model, work_dir, resume)
     torch.manual_seed(seed)  # the first weights are part of what a seed repeats
     model = build_model(cfg.model)
-    if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise ConfigError("this config has nothing to train: its network has no weights. Evaluate it with `mtdc test`.")
-    make_street(cfg)
-    data = build_dataset(cfg.train_dataloader.dataset, "train_dataloader.dataset", model, model.target_fields, seed)
-    check_training(cfg, model, data)
     if checkpoint is not None:
         check_fits(model, read_checkpoint(checkpoint), checkpoint)
     elif cfg.get("load_from"):
         load_weights(model, cfg.load_from)
     parts: dict[str, Any] = {
-        "train_dataloader": loader(cfg, "train_dataloader", data),
+        "train_dataloader": train_loader,
         "train_cfg": cfg.train_cfg,
         "optim_wrapper": build_optimiser(cfg, model),
         "param_scheduler": cfg.get("param_scheduler"),

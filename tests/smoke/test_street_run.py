@@ -41,3 +41,10 @@ def test_one_command_makes_its_data_trains_and_compares(tmp_path, capsys):
     (tmp_path / "run").rename(tmp_path / "second")
     assert run(tmp_path, "street.size=(96,288)") == 2
     assert "one folder holds one world" in capsys.readouterr().err
+
+
+def test_a_wrong_config_is_refused_before_anything_is_drawn(tmp_path, capsys):
+    assert run(tmp_path, "optim_wrapper.optimizer.type=AdamX") == 2
+    assert "is not a known optimiser" in capsys.readouterr().err
+    assert run(tmp_path, "model.precision=auto", "val_evaluator.clamp_m=3") == 2
+    assert not list(tmp_path.iterdir())
