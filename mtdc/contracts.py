@@ -219,10 +219,6 @@ class Task(nn.Module):
         valid = self.field.valid(target)
         return {term: loss.weight * loss(fields[self.field.name], target, valid) for term, loss in self.losses.items()}
 
-    def colorize(self, prediction: np.ndarray) -> np.ndarray | None:
-        """A picture ``(H, W, 3)`` uint8 RGB of a ``(C, H, W)`` prediction, or None where the task has none of its own."""
-        return None
-
 
 @WEIGHTING.contract
 class Weighting(nn.Module, ABC):

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate."""
-    from ..engine.config import load_config, set_data_root
+    from ..engine.config import load_config, require, set_data_root
     from ..engine.distributed import processes
     from ..engine.result import check_writable, save_result
     from ..engine.runs import RESULT_NAME, evaluate
@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     cfg = load_config(args.config, args.cfg_options)
     if args.data_root:
         set_data_root(cfg, args.data_root)
+    require(cfg, "test_dataloader")
     if args.split:
         cfg.test_dataloader.dataset.split = args.split
     run_folder = work_folder(args.config, None) if args.checkpoint is None else args.checkpoint.parent

@@ -229,6 +229,13 @@ def test_every_word_of_the_reference_config_is_checked_before_training(change, m
     assert not (tmp_path / "run").exists(), "nothing is left of a run that did not start"
 
 
+def test_a_config_that_can_not_be_evaluated_is_said(tmp_path, capsys):
+    own = tmp_path / "own.py"
+    own.write_text("model = dict(network=dict(type='ClassicalNetwork'))\n")
+    assert main(["test", str(own), "--split", "val"]) == 2
+    assert "own.py: the config has no 'test_dataloader'" in capsys.readouterr().err
+
+
 def test_a_copied_run_goes_on_with_its_own_checkpoint(data, tmp_path):
     assert run("train", "aux_image_kitti", data, tmp_path / "run", *small_run(**{"train_cfg.max_epochs": 1})) == 0
     shutil.copytree(tmp_path / "run", tmp_path / "copy")
