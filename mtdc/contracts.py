@@ -179,6 +179,7 @@ class Task(nn.Module):
         stride: Stride of that stream (given by the network).
         width: The network's width (given by the network).
         losses: ``{term: loss config}``; a term that is None is left out.
+        upsampling: How the head gets to full resolution (see :class:`~mtdc.layers.decoder.Decoder`).
     """
 
     #: Row of the field table that it predicts; ``gt_<name>`` is its target.
@@ -188,9 +189,16 @@ class Task(nn.Module):
     #: Dropped by ``strip()`` unless it is named there.
     train_only: ClassVar[bool] = False
 
-    def __init__(self, in_channels: int, stride: int, width: int, losses: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        stride: int,
+        width: int,
+        losses: Mapping[str, Any] | None = None,
+        upsampling: str = "transposed_conv",
+    ) -> None:
         super().__init__()
-        self.head = Decoder(in_channels, stride, width, self.field.channels)
+        self.head = Decoder(in_channels, stride, width, self.field.channels, upsampling)
         self.losses = nn.ModuleDict()
         with config_path("losses"):
             for term, cfg in (losses or {}).items():

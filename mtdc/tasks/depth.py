@@ -30,6 +30,7 @@ class DepthTask(Task):
         losses: ``{term: loss config}``.
         mean_depth_m: The data's mean depth in metres: scale of the output, and its offset where there is no fill.
         range_m: Least and greatest depth at test time in metres; None doesn't clamp, except at 0.
+        upsampling: "transposed_conv" or "sub_pixel": how the head gets to full resolution.
 
     Raises:
         ValueError: A mean depth that is not positive, or a range that is not ascending.
@@ -45,8 +46,9 @@ class DepthTask(Task):
         losses: Mapping[str, Any] | None = None,
         mean_depth_m: float = 15.0,
         range_m: Sequence[float] | None = (0.9, 100.0),
+        upsampling: str = "transposed_conv",
     ) -> None:
-        super().__init__(in_channels, stride, width, losses)
+        super().__init__(in_channels, stride, width, losses, upsampling)
         if mean_depth_m <= 0:
             raise ValueError(f"mean_depth_m must be positive, not {mean_depth_m}")
         if range_m is not None and not 0 <= range_m[0] < range_m[1]:

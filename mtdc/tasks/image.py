@@ -31,6 +31,7 @@ class ImageTask(Task):
         in_channels, stride, width: Given by the network.
         losses: ``{term: loss config}``.
         channels: 1 for gray, 3 for RGB.
+        upsampling: "transposed_conv" or "sub_pixel": how the head gets to full resolution.
 
     Raises:
         ValueError: Another number of channels.
@@ -39,12 +40,18 @@ class ImageTask(Task):
     train_only = True
 
     def __init__(
-        self, in_channels: int, stride: int, width: int, losses: Mapping[str, Any] | None = None, channels: int = 1
+        self,
+        in_channels: int,
+        stride: int,
+        width: int,
+        losses: Mapping[str, Any] | None = None,
+        channels: int = 1,
+        upsampling: str = "transposed_conv",
     ) -> None:
         if channels not in (1, 3):
             raise ValueError(f"channels must be 1 (gray) or 3 (RGB), not {channels}")
         self.field = GRAY_IMAGE if channels == 1 else RGB_IMAGE
-        super().__init__(in_channels, stride, width, losses)
+        super().__init__(in_channels, stride, width, losses, upsampling)
 
     def decode(self, raw: Tensor, base: Tensor | None) -> dict[str, Tensor]:
         """``{"image": (B, C, H, W)}`` in 0..255."""
