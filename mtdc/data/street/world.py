@@ -20,7 +20,7 @@ from .shading import shade
 from .truth import make_truth
 
 #: Changes whenever a frame of the same seed would come out otherwise.
-WORLD_VERSION = 1
+WORLD_VERSION = 2
 #: The maps of a frame.
 MAPS = ("sparse_depth", "truth", "dense", "image", "normals", "semantics")
 _SCANS_EACH_SIDE = 5
