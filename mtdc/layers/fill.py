@@ -30,7 +30,7 @@ def closest_surface_fill(sparse_depth: Tensor) -> Tensor:
     near = _grow_diamond(near)
     near = _close(near, 5)
     for window in WINDOWS:
-        near = torch.where(near > 0, near, functional.max_pool2d(near, window, 1, window // 2))
+        near = torch.where(near > 0, near, _grow_square(near, window))
     near = torch.where(near > 0, near, _fill_wide_gaps(near))
     return torch.where(near > 0, 1 / near.clamp(min=1e-6), 0)
 
@@ -53,8 +53,13 @@ def _grow_diamond(near: Tensor) -> Tensor:
 
 def _close(near: Tensor, window: int) -> Tensor:
     """Grey-level closing: fills pits narrower than the window without moving the outlines of near surfaces."""
-    grown = functional.max_pool2d(near, window, 1, window // 2)
-    return torch.maximum(near, -functional.max_pool2d(-grown, window, 1, window // 2))
+    return torch.maximum(near, -_grow_square(-_grow_square(near, window), window))
+
+
+def _grow_square(near: Tensor, window: int) -> Tensor:
+    """Largest value in a square window: along columns, then along rows, which is the same in 2 n steps instead of n^2."""
+    columns = functional.max_pool2d(near, (window, 1), 1, (window // 2, 0))
+    return functional.max_pool2d(columns, (1, window), 1, (0, window // 2))
 
 
 def _fill_wide_gaps(near: Tensor) -> Tensor:
