@@ -11,6 +11,9 @@ from mtdc.structures import DEPTH, GRAY_IMAGE, IMAGE, NORMALS, SEMANTICS, SPARSE
 #: Arguments of transforms that can't be built without.
 ARGUMENTS = {
     "BottomCrop": {"height": 17, "width": 31},
+    "RandomCrop": {"height": 17, "width": 31},
+    # Values that change are tested in tests/unit/data/test_frame_moves.py.
+    "RandomDepthScale": {"factor": (1.0, 1.0)},
     "RandomFlip": {"probability": 1.0},
     "RandomPointDropout": {"ratio": 0.5},
     "Resize": {"height": 29, "width": 40},

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from mtdc.data.transforms.bottom_crop import BottomCrop
+from mtdc.data.transforms.random_crop import RandomCrop
+from mtdc.data.transforms.random_depth_scale import RandomDepthScale
 from mtdc.data.transforms.random_flip import RandomFlip
 from mtdc.data.transforms.random_point_dropout import RandomPointDropout
 from mtdc.data.transforms.resize import Resize
@@ -170,3 +172,51 @@ def test_dropout_forgets_points_of_the_sparse_map_alone():
     np.testing.assert_array_equal(RandomPointDropout(0.0)(frame, generator()).maps["sparse_depth"], depth)
     with pytest.raises(ConfigError, match="sparse_depth"):
         RandomPointDropout(0.5)(Frame({"gt_depth": depth}, {"gt_depth": DEPTH}), generator())
+
+
+def test_only_some_frames_lose_points_and_each_its_own_share():
+    depth = np.ones((100, 100), np.float32)
+    frame = Frame({"sparse_depth": depth}, {"sparse_depth": SPARSE_DEPTH})
+    step = RandomPointDropout((0.2, 0.6), probability=0.5)
+    kept = np.array([step(frame, generator(seed)).maps["sparse_depth"].mean() for seed in range(400)])
+    whole = kept == 1
+    # 400 draws at 0.5 lie within 0.1 of it, and 10,000 points within 0.03 of their frame's ratio, by four standard deviations.
+    assert abs(whole.mean() - 0.5) < 0.1
+    lost = 1 - kept[~whole]
+    assert 0.17 < lost.min() < 0.25 and 0.55 < lost.max() < 0.63 and abs(lost.mean() - 0.4) < 0.04
+    for ratio, probability in (((0.6, 0.2), 1), ((0, 1.5), 1), (0.5, 1.2), (-0.1, 1)):
+        with pytest.raises(ValueError, match="must lie in 0..1"):
+            RandomPointDropout(ratio, probability)
+
+
+def test_random_crop_reaches_every_window_and_keeps_points():
+    before = frame_of(6, 9, pixels=tuple((row, column) for row in range(6) for column in range(9)))
+    corners = set()
+    for seed in range(300):
+        after = RandomCrop(4, 7)(before, generator(seed))
+        assert after.size == (4, 7)
+        corners.add(after.meta["crop_xywh"][:2])
+        expected = points(before)
+        for label, point in points(after).items():
+            np.testing.assert_allclose(point, expected[label], rtol=1e-6)
+    assert corners == {(left, top) for left in range(3) for top in range(3)}
+    with pytest.raises(DataError, match="frame first is 9x6 .* smaller than RandomCrop's 10x6"):
+        RandomCrop(6, 10)(before, generator())
+
+
+def test_a_larger_world_moves_points_along_their_rays():
+    before = frame_of(24, 36, pixels=((3, 5), (20, 30)))
+    factors = []
+    for seed in range(50):
+        after = RandomDepthScale((0.5, 2.0))(before, generator(seed))
+        factor = after.maps["gt_depth"][3, 5] / 10
+        factors.append(factor)
+        for label, point in points(before).items():
+            np.testing.assert_allclose(points(after)[label], np.multiply(point, factor), rtol=1e-5)
+        np.testing.assert_array_equal(after.maps["gt_depth"] > 0, before.maps["gt_depth"] > 0)
+        for key in ("image", "gt_normals", "gt_semantics"):
+            np.testing.assert_array_equal(after.maps[key], before.maps[key])
+    assert 0.5 <= min(factors) < 0.6 and 1.7 < max(factors) <= 2 and 0.3 < np.mean(np.array(factors) < 1) < 0.7
+    for factor in ((0, 1), (2, 1), (-1, 1)):
+        with pytest.raises(ValueError, match="factor must be"):
+            RandomDepthScale(factor)
