@@ -48,7 +48,7 @@ def _options(street: Mapping[str, Any]) -> StreetOptions:
     values: dict[str, Any] = {key: value for key, value in street.items() if key not in KEYS}
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     if "lidar" in values:
-        values["lidar"] = LidarOptions(**values["lidar"])
+        values["lidar"] = LidarOptions.of(values["lidar"])
     return StreetOptions(**values)
 
 

@@ -1,6 +1,6 @@
 """The street world, drawn while training: endless frames without a data set on disk.
 
-    frame = draw(world seed, split, number)        number = index + epoch * length where frames are fresh, else index
+    frame = draw(world seed, split, number)        number = index + epoch * length where streets are fresh, else index
 
 Shapes      sparse_depth, gt_depth (1, H, W) metres; image (3, H, W) RGB 0..255; intrinsics (3, 3) pixels; normals, semantics
             (Cityscapes train ids) and dense depth as targets on request.
@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...contracts import Transform
-from ...errors import ConfigError, did_you_mean
+from ...errors import ConfigError
 from ...registry import DATASETS
 from ...structures import DEPTH, SPARSE_DEPTH, Field, Frame
 from ..dataset import DepthDataset
@@ -39,7 +39,7 @@ class StreetWorld(DepthDataset):
     """Procedural streets, drawn on demand in the worker that asks.
 
     Args:
-        length: Frames of one epoch.
+        length: Streets of one epoch; each is a frame, or two where two cameras see it.
         size: (H, W) in pixels.
         split: Streets of one split never occur in another.
         world_seed: Seed of the world; ``seed`` is the transforms' alone, so that a validation set stays the same from run to
@@ -47,9 +47,8 @@ class StreetWorld(DepthDataset):
         fresh: Every epoch draws new frames.
         intrinsics: fx, fy, cx, cy in pixels; None is KITTI's camera.
         lidar: Keys of :class:`~mtdc.data.street.LidarOptions`; None is KITTI's HDL-64.
-        layouts: Kinds of streets; None is all.
-        truth: "filtered", "raw", "dense" or "off".
-        grow: Pixels by which truth grows over steps, 0 or 1.
+        layouts, truth, filter_share, grow, grow_share, edge_band, cameras, one_camera, wet: As in
+            :class:`~mtdc.data.street.StreetOptions`.
         device: Where frames are drawn; a GPU asks for ``num_workers=0``.
         inputs, targets, transforms, seed: As in every data set.
 
@@ -70,7 +69,13 @@ class StreetWorld(DepthDataset):
         lidar: Mapping[str, Any] | None = None,
         layouts: Sequence[str] | None = None,
         truth: str = "filtered",
+        filter_share: float = 1.0,
         grow: int = 0,
+        grow_share: float = 1.0,
+        edge_band: int = 0,
+        cameras: Sequence[int] = (2,),
+        one_camera: bool = False,
+        wet: float = 0.0,
         device: str = "cpu",
         inputs: Sequence[Field | str] = (SPARSE_DEPTH,),
         targets: Sequence[Field] = (DEPTH,),
@@ -82,19 +87,19 @@ class StreetWorld(DepthDataset):
             raise ConfigError(f"StreetWorld: length={length}; expected at least 1.")
         if len(size) != 2:
             raise ConfigError(f"StreetWorld: size={tuple(size)}; expected (H, W).")
-        for key in lidar or {}:
-            if key not in LidarOptions.__dataclass_fields__:
-                raise ConfigError(f"StreetWorld: lidar has no '{key}'.{did_you_mean(key, LidarOptions.__dataclass_fields__)}")
-        plain: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in (lidar or {}).items()
-        }
         self.options = StreetOptions(
             size=(int(size[0]), int(size[1])),
             intrinsics=None if intrinsics is None else tuple(intrinsics),  # type: ignore[arg-type]
-            lidar=LidarOptions(**plain),
+            lidar=LidarOptions.of(lidar or {}),
             layouts=None if layouts is None else tuple(layouts),
             truth=truth,
+            filter_share=filter_share,
             grow=grow,
+            grow_share=grow_share,
+            edge_band=edge_band,
+            cameras=tuple(cameras),
+            one_camera=one_camera,
+            wet=wet,
         )
         self.length, self.split, self.fresh, self.device = length, split, fresh, device
         self.world_seed = split_seed(world_seed, split)
@@ -104,11 +109,16 @@ class StreetWorld(DepthDataset):
                 raise ConfigError(f"StreetWorld has no map of the input '{row.name}'; it has sparse_depth, image, intrinsics.")
 
     def __len__(self) -> int:
-        return self.length
+        return self.length * (1 if self.options.one_camera else len(self.options.cameras))
 
     def sample_id(self, index: int) -> str:
-        """As the frame of that number is called on disk."""
-        return f"{DRIVE}_image_02_{index:010d}"
+        """As the frame of that number is called on disk, and in the order of the files there: first all of camera 2."""
+        return f"{DRIVE}_image_{self._street(index)[1]:02d}_{index % self.length:010d}"
+
+    def _street(self, index: int) -> tuple[int, int]:
+        """Number of the street in the world, and the camera that sees it."""
+        number = index % self.length + (self._epoch * self.length if self.fresh else 0)
+        return number, self.options.cameras_of(self.world_seed, number)[index // self.length]
 
     def count(self, row: Field) -> int:
         """All frames for the world's own maps, none for others."""
@@ -121,9 +131,10 @@ class StreetWorld(DepthDataset):
 
     def load(self, index: int) -> Frame:
         """The frame's maps as drawn."""
-        number = index + (self._epoch * self.length if self.fresh else 0)
+        number, camera = self._street(index)
         names = {key: self._map(row) for key, row in self.rows.items()}
-        drawn = draw_frame(self.options, self.world_seed, number, {name for name in names.values() if name}, self.device)
+        wanted = {name for name in names.values() if name}
+        drawn = draw_frame(self.options, self.world_seed, number, wanted, self.device, camera)
         maps = {key: self._convert(drawn.maps, names[key], row) for key, row in self.rows.items()}
         return Frame(maps=maps, fields=dict(self.rows), intrinsics=drawn.intrinsics if self.wants_intrinsics else None)
 

@@ -8,13 +8,16 @@ mount alone, is what moves points behind an edge into the image of what is befor
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...errors import ConfigError
+from ...errors import ConfigError, did_you_mean
 from .caster import Hits, cast, surface_normals
+from .ground import ROAD
 from .layouts import Scene
 from .primitives import Primitives
 from .rays import CameraGrid, ScanGrid, ScanPattern
@@ -25,6 +28,8 @@ _UPPER = (1.94, 1.57, 1.30, .87, .58, .18, -.09, -.45, -.80, -1.20, -1.49, -1.83
 #: First and last elevation of the lower block, and heights of both blocks' first and last beam above the origin.
 _LOWER = (-9.03, -25.00)
 _UPPER_HEIGHTS, _LOWER_HEIGHTS = (0.209, 0.196), (0.124, 0.105)
+#: Sine of the angle under which a wet carriageway loses half of the shots that a soaked one loses at all.
+_WET_SLANT = 0.09
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class LidarOptions:
         mount_noise: Standard deviation of the mount from frame to frame, metres.
         noise: Range noise near by, metres; it grows with range.
         ring_bias: Standard deviation of a ring's constant error, metres.
+        noise_factor: Least and largest factor on both from frame to frame (evenly in its logarithm).
         nearest, farthest: Ranges that are reported.
         glass_lost, glass_through: Parts of shots at glass that are lost and that pass; the rest returns.
         lost: Part of shots lost for no reason.
@@ -60,6 +66,7 @@ class LidarOptions:
     mount_noise: float = 0.0
     noise: float = 0.01
     ring_bias: float = 0.02
+    noise_factor: tuple[float, float] = (1.0, 1.0)
     nearest: float = 0.9
     farthest: float = 80.0
     glass_lost: float = 0.8
@@ -76,6 +83,27 @@ class LidarOptions:
             )
         if not 0 <= self.glass_lost + self.glass_through <= 1:
             raise ConfigError(f"lidar: glass_lost + glass_through = {self.glass_lost + self.glass_through:g}; expected 0 to 1.")
+        if len(self.noise_factor) != 2 or not 0 < self.noise_factor[0] <= self.noise_factor[1]:
+            raise ConfigError(f"lidar: noise_factor={self.noise_factor}; expected the least and the largest factor, above 0.")
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> LidarOptions:
+        """From a config's dict.
+
+        Raises:
+            ConfigError: A key that there is not, or a value that it can't take.
+        """
+        for key in values:
+            if key not in cls.__dataclass_fields__:
+                raise ConfigError(f"lidar has no '{key}'.{did_you_mean(key, cls.__dataclass_fields__)}")
+        plain: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        return cls(**plain)
+
+    def drawn(self, choice: float) -> LidarOptions:
+        """The sensor of a frame: its noise by a number in [0, 1)."""
+        least, largest = self.noise_factor
+        factor = least * (largest / least) ** choice
+        return replace(self, noise=self.noise * factor, ring_bias=self.ring_bias * factor)
 
 
 def beams(options: LidarOptions) -> tuple[Tensor, Tensor]:
@@ -183,6 +211,10 @@ def _lost(scene: Scene, primitives: Primitives, hits: Hits, grid: ScanGrid, opti
     lost = options.lost + 0.6 * torch.sigmoid((0.22 - strength) * 18)
     dark = on_body & (albedo < 0.1)
     lost = torch.where(dark, lost + 0.08, lost)
+    if scene.light.wet:
+        # Water mirrors grazing light away: from 1.9 m above it, half of what hits the road beyond some 20 m is gone.
+        film = scene.light.wet * torch.sigmoid((_WET_SLANT - slant) / 0.015)
+        lost = torch.where(hits.ground == ROAD, torch.maximum(lost, film), lost)
     of_glass = options.glass_lost / max(1 - options.glass_through, 1e-6)
     # What passes was drawn while casting: this is the part of the rest.
     return torch.where(glass, of_glass, lost)

@@ -11,8 +11,9 @@ from enum import IntEnum
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from .caster import GROUND, Hits, cast
+from .caster import GROUND, Hits, cast, surface_normals
 from .ground import KERB, ROAD, Ground
 from .primitives import Primitives, hash_cells
 from .rays import CameraGrid, SunGrid
@@ -44,6 +45,7 @@ class Light:
         lane_marks: Distances from the axis of dashed lines.
         edge_marks: Distances from the axis of lines without gaps.
         seed: Of the ground's patterns.
+        wet: How wet the carriageway is, 0 (dry) to 1: it is darker and mirrors, and the LiDAR's grazing shots are lost on it.
     """
 
     azimuth: float = 0.8
@@ -57,6 +59,7 @@ class Light:
     lane_marks: tuple[float, ...] = (0.0,)
     edge_marks: tuple[float, ...] = ()
     seed: int = 1
+    wet: float = 0.0
 
     def towards_sun(self) -> Tensor:
         """Unit vector, ``(3,)`` float64."""
@@ -163,9 +166,15 @@ def shadow_map(primitives: Primitives, light: Light, rays: tuple[int, int] = (25
 
 
 def shade(
-    primitives: Primitives, ground: Ground, light: Light, grid: CameraGrid, hits: Hits, normal: Tensor, shadows: bool = True
+    primitives: Primitives,
+    ground: Ground,
+    light: Light,
+    grid: CameraGrid,
+    hits: Hits,
+    normal: Tensor,
+    shadow: tuple[SunGrid, Tensor] | None = None,
 ) -> Tensor:
-    """Colours of the camera's rays: ``(3, R)`` RGB 0..1."""
+    """Colours of the camera's rays: ``(3, R)`` RGB 0..1; ``shadow`` is what :func:`shadow_map` returns."""
     sun = light.towards_sun().to(torch.float32).to(normal.device)
     slant = grid.directions[2] / grid.directions.norm(dim=0)
     up = (0.5 + 2.5 * slant).clamp(0, 1)
@@ -180,14 +189,47 @@ def shade(
         color[:, on_ground] = _ground_colors(ground, light, hits, on_ground, pixel[on_ground])
     lit = torch.cat((on_body, on_ground))
     facing = (normal[:, lit] * sun[:, None]).sum(0).clamp(min=0)
-    if shadows and light.sun > 0.1:
-        sun_grid, nearest = shadow_map(primitives, light)
-        facing = facing * _reached(sun_grid, nearest, hits.points[:, lit] + 0.05 * normal[:, lit])
+    if shadow is not None:
+        facing = facing * _reached(*shadow, hits.points[:, lit] + 0.05 * normal[:, lit])
     sky_light = light.ambient * (0.7 + 0.3 * normal[2, lit])
     color[:, lit] = color[:, lit] * (sky_light + light.sun * facing)
     haze = (1 - torch.exp(-hits.t[lit] / 450.0)) * 0.7
     color[:, lit] = color[:, lit] * (1 - haze) + haze * light.sky[0]
     return color.clamp(0, 1)
+
+
+def with_wet_mirror(
+    color: Tensor, primitives: Primitives, ground: Ground, light: Light, grid: CameraGrid, hits: Hits, part: int = 4
+) -> Tensor:
+    """A wet carriageway: darker, and over it what a mirror in its plane below the camera would show.
+
+    The mirrored view is cast once with every ``part``-th pixel a side and read smoothly: rough wet asphalt blurs it anyway.
+
+    Shapes: ``color (3, R)`` of the camera's rays -> the same.
+    """
+    slope = torch.tensor([0.0, -ground.slope, 1.0], dtype=torch.float64)
+    up = slope / slope.norm()
+    flip = torch.eye(3, dtype=torch.float64) - 2 * up[:, None] * up
+    x, y = (grid.position[i : i + 1].to(torch.float32) for i in (0, 1))
+    below = torch.cat((grid.position[:2], ground.height(x, y).to(torch.float64)))
+    height, width = -(-grid.height // part), -(-grid.width // part)
+    matrix = grid.intrinsics.clone()
+    matrix[:2] /= part
+    matrix[:2, 2] += 0.5 / part - 0.5
+    mirror = CameraGrid(
+        matrix, height, width, flip @ grid.pose, below + flip @ (grid.position - below), device=grid.directions.device
+    )
+    seen = cast(primitives, None, mirror)
+    normal = surface_normals(primitives, ground, seen, mirror.directions)
+    picture = shade(primitives, ground, light, mirror, seen, normal).reshape(1, 3, height, width)
+    size = (height * part, width * part)
+    picture = functional.interpolate(picture, size, mode="bilinear")[0, :, : grid.height, : grid.width].reshape(3, -1)
+    road = (hits.ground == ROAD).float()
+    slant = (-grid.directions[2] / grid.directions.norm(dim=0)).clamp(0, 1)
+    # Schlick's form of Fresnel's reflection at water; puddles and drier tracks in patches.
+    patches = 0.1 + 0.6 * noise(hits.points[0], hits.points[1], light.seed + 4, 3.1)
+    strength = light.wet * road * patches * (0.02 + 0.98 * (1 - slant).pow(5))
+    return color * (1 - 0.5 * light.wet * road) * (1 - strength) + strength * picture
 
 
 def _reached(grid: SunGrid, nearest: Tensor, points: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 #: Agreement with the camera: metres, and part of the depth.
 _AGREE = (0.15, 0.02)
-#: Truth that stands this much behind nearer truth is dropped: metres, and part.
+#: Truth that stands this much behind nearer truth is dropped, and this is a step of depth: metres, and part.
 _BEHIND = (0.5, 0.08)
 
 
@@ -51,6 +51,33 @@ def without_occluded(truth: Tensor, size: int = 7) -> Tensor:
     """Without truth that stands more than 0.5 m and 8 % behind nearer truth in the window."""
     near = smallest_around(truth, size)
     return torch.where((truth > near + _BEHIND[0]) & (truth > near * (1 + _BEHIND[1])), 0.0, truth)
+
+
+def depth_steps(depth: Tensor) -> Tensor:
+    """Pixels on both sides of a step: beside a direct neighbour that is more than 0.5 m and 8 % nearer or farther, or beside
+    nothing at all.
+
+    Shapes: ``(H, W)`` metres, 0 = nothing -> ``(H, W)`` bool.
+    """
+    far = torch.where(depth > 0, depth, torch.inf)
+    steps = torch.zeros_like(depth, dtype=torch.bool)
+    for axis in (0, 1):
+        count = depth.shape[axis] - 1
+        first, second = far.narrow(axis, 0, count), far.narrow(axis, 1, count)
+        near, behind = torch.minimum(first, second), torch.maximum(first, second)
+        step = (behind > near + _BEHIND[0]) & (behind > near * (1 + _BEHIND[1]))
+        steps.narrow(axis, 0, count).logical_or_(step)
+        steps.narrow(axis, 1, count).logical_or_(step)
+    return steps
+
+
+def with_edge_band(truth: Tensor, camera_depth: Tensor, pixels: int, farthest: float = 80.0) -> Tensor:
+    """Truth whose pixels near the camera's depth steps are what the camera sees, nearer than ``farthest``.
+
+    Within ``pixels`` of a step, sideways and up and down, truth is then known on both sides to the silhouette.
+    """
+    near_step = functional.max_pool2d(depth_steps(camera_depth).float()[None, None], 2 * pixels + 1, 1, pixels)[0, 0] > 0
+    return torch.where(near_step, torch.where(camera_depth <= farthest, camera_depth, 0.0), truth)
 
 
 def make_truth(

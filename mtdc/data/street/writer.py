@@ -4,6 +4,7 @@
     <split>/2011_09_26_drive_9000_sync/calib_{cam_to_cam,velo_to_cam}.txt
     .../proj_depth/{velodyne_raw,groundtruth}/image_02/<frame>.png     uint16, metres * 256, 0 = none
     .../image_02/data/<frame>.png                                      RGB
+    .../image_03/...                                                   the same, seen by the right camera, where it is asked for
     .../proj_depth/{dense,normals,semantics}/image_02/<frame>.png      on request; docs/street.md
 
 Every file is written whole, and a frame's sparse map last: the reader lists sparse maps, so that it never sees half a frame.
@@ -31,7 +32,8 @@ import torch
 from ...errors import ConfigError, DataError, did_you_mean
 from ..calibration import CAMERA_FILE, VELODYNE_FILE
 from ..io import atomic_path, write_depth_png, write_json, write_png
-from .world import WORLD_VERSION, StreetOptions, draw_frame
+from .options import BASELINE_M, StreetOptions
+from .world import WORLD_VERSION, draw_views
 
 #: Name of the one drive, in KITTI's pattern; no drive of KITTI's has this number.
 DRIVE = "2011_09_26_drive_9000_sync"
@@ -47,13 +49,13 @@ def split_seed(seed: int, split: str) -> int:
     return zlib.crc32(f"{split}/{seed}".encode())
 
 
-def frame_files(folder: Path, number: int, extra: Sequence[str] = ()) -> dict[str, Path]:
+def frame_files(folder: Path, number: int, extra: Sequence[str] = (), camera: int = 2) -> dict[str, Path]:
     """Files of a frame by map, under the folder of its split; the sparse map last."""
-    drive, name = folder / DRIVE, f"{number:010d}.png"
+    drive, name, side = folder / DRIVE, f"{number:010d}.png", f"image_{camera:02d}"
     depth = drive / "proj_depth"
-    files = {"image": drive / "image_02" / "data" / name, "truth": depth / "groundtruth" / "image_02" / name}
-    files |= {kind: depth / kind / "image_02" / name for kind in extra}
-    return {**files, "sparse_depth": depth / "velodyne_raw" / "image_02" / name}
+    files = {"image": drive / side / "data" / name, "truth": depth / "groundtruth" / side / name}
+    files |= {kind: depth / kind / side / name for kind in extra}
+    return {**files, "sparse_depth": depth / "velodyne_raw" / side / name}
 
 
 def write_street(
@@ -66,7 +68,7 @@ def write_street(
     processes: int | None = None,
     progress: Progress | None = None,
 ) -> int:
-    """Write the first ``frames`` frames of a split; those that are there already are kept.
+    """Write the first ``frames`` frames (streets) of a split; those that are there already are kept.
 
     Args:
         root: The data root; the split becomes a folder in it.
@@ -90,21 +92,29 @@ def write_street(
     folder = Path(root).expanduser() / split
     state = _open_state(folder, _description(options, seed, split, extra), frames)
     _write_calibration(folder / DRIVE, options)
-    missing = _missing(folder, frames, extra)
+    own_seed = split_seed(seed, split)
+    missing = _missing(folder, frames, extra, options, own_seed)
     if missing:
         write_json(folder / _STATE, {**state, "finished": frames - len(missing)})
-    jobs = [(folder, options, split_seed(seed, split), number, tuple(extra)) for number in missing]
+    jobs = [(folder, options, own_seed, number, tuple(extra), cameras) for number, cameras in missing.items()]
     for done, _ in enumerate(_run(jobs, processes or len(_cores())), start=1):
         if progress is not None:
             progress(done, len(jobs))
     total = state["frames"]
-    write_json(folder / _STATE, {**state, "finished": total - len(_missing(folder, total, extra))})
+    write_json(folder / _STATE, {**state, "finished": total - len(_missing(folder, total, extra, options, own_seed))})
     return len(jobs)
 
 
-def _missing(folder: Path, frames: int, extra: Sequence[str]) -> list[int]:
-    """Numbers of the frames that lack a file."""
-    return [n for n in range(frames) if not all(path.is_file() for path in frame_files(folder, n, extra).values())]
+def _missing(
+    folder: Path, frames: int, extra: Sequence[str], options: StreetOptions, own_seed: int
+) -> dict[int, tuple[int, ...]]:
+    """Frames that lack a file, and of which cameras."""
+
+    def lacks(number: int, camera: int) -> bool:
+        return not all(path.is_file() for path in frame_files(folder, number, extra, camera).values())
+
+    found = {n: tuple(c for c in options.cameras_of(own_seed, n) if lacks(n, c)) for n in range(frames)}
+    return {number: cameras for number, cameras in found.items() if cameras}
 
 
 def street_state(folder: str | Path) -> dict[str, Any] | None:
@@ -173,16 +183,20 @@ def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def _write_calibration(drive: Path, options: StreetOptions) -> None:
     """Calibration in KITTI's form: camera 2 is the reference, and nothing is left to rectify."""
     height, width = options.size
-    projection = np.concatenate((options.camera_matrix(), np.zeros((3, 1))), axis=1)
+    matrix = options.camera_matrix()
+    # What camera 3 sees of a point lies to the left of what camera 2 sees of it.
+    right_camera = np.array([[-matrix[0, 0] * BASELINE_M], [0], [0]])
     right, above, behind = options.lidar.mount
     angle = math.radians(options.lidar.pitch)
     down = np.array([[1, 0, 0], [0, math.cos(angle), math.sin(angle)], [0, -math.sin(angle), math.cos(angle)]])
     # KITTI's LiDAR frame is x forward, y left, z up.
     turn = down @ np.array([[0, -1, 0], [0, 0, -1], [1, 0, 0]])
     camera = {
-        "S_rect_02": (width, height),
         "R_rect_00": np.eye(3).ravel(),
-        "P_rect_02": projection.ravel(),
+        "S_rect_02": (width, height),
+        "P_rect_02": np.hstack((matrix, np.zeros((3, 1)))).ravel(),
+        "S_rect_03": (width, height),
+        "P_rect_03": np.hstack((matrix, right_camera)).ravel(),
     }
     files: dict[str, dict[str, Any]] = {
         CAMERA_FILE: camera,
@@ -223,9 +237,17 @@ def _run(jobs: list[tuple[Any, ...]], processes: int) -> Iterator[int]:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _write_frame(folder: Path, options: StreetOptions, seed: int, number: int, extra: tuple[str, ...]) -> int:
-    maps = draw_frame(options, seed, number, ("sparse_depth", "truth", "image", *extra)).maps
-    for name, path in frame_files(folder, number, extra).items():
+def _write_frame(
+    folder: Path, options: StreetOptions, seed: int, number: int, extra: tuple[str, ...], cameras: tuple[int, ...]
+) -> int:
+    views = draw_views(options, seed, number, ("sparse_depth", "truth", "image", *extra), cameras=cameras)
+    for camera, frame in views.items():
+        _write_view(frame_files(folder, number, extra, camera), frame.maps)
+    return number
+
+
+def _write_view(files: dict[str, Path], maps: dict[str, np.ndarray]) -> None:
+    for name, path in files.items():
         if name == "image":
             write_png(path, maps[name])
         elif name == "normals":
@@ -236,7 +258,6 @@ def _write_frame(folder: Path, options: StreetOptions, seed: int, number: int, e
                 encoded.tofile(temporary)
         else:
             write_depth_png(path, maps[name], zero_is_empty=True)
-    return number
 
 
 def encode_normals(normals: np.ndarray) -> np.ndarray:
