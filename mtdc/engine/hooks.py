@@ -35,7 +35,7 @@ class IterationSeedHook(Hook):
 
 @HOOKS.register_module()
 class PanelHook(Hook):
-    """Pictures at validation: sparse input, depth, ground truth, error, photo and its reconstruction, one sheet a frame.
+    """Pictures at validation: photo and its reconstruction, sparse input, ground truth, depth and its error, one sheet a frame.
 
     They are written as ``WORK_DIR/panels/epoch_<n>/<sample>.png``, and shown in TensorBoard where that is installed.
 
@@ -66,7 +66,7 @@ class PanelHook(Hook):
         name = f"{sample.sample_id}.png"
         write_png(Path(runner.work_dir) / PANEL_FOLDER / f"epoch_{runner.epoch}" / name, sheet)
         # mmengine's local backend would write a second copy of the file.
-        board = runner.visualizer._vis_backends.get("TensorboardVisBackend")
+        board = runner.visualizer.get_backend("TensorboardVisBackend")
         if board is not None:
             board.add_image(f"panel/{sample.sample_id}", sheet, step=runner.epoch)
 

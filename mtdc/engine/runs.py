@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
+import importlib
 import itertools
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,9 @@ def _runner(cfg: Config, model: MultiTaskModel, work_dir: Path, launcher: str, *
 def _visualizer() -> dict[str, Any]:
     """Scalars as JSON lines, and everything in TensorBoard where it is installed."""
     backends = [{"type": "LocalVisBackend"}]
-    if importlib.util.find_spec("tensorboard") is not None:
+    # Imported, not only looked for: what is installed and broken would end the run at its first number.
+    with suppress(ImportError):
+        importlib.import_module("torch.utils.tensorboard")
         backends.append({"type": "TensorboardVisBackend"})
     return {"type": "Visualizer", "vis_backends": backends}
 

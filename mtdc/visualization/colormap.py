@@ -1,7 +1,8 @@
 """Depth and depth errors as pictures.
 
 Depth is coloured near = warm, far = cool on a logarithmic scale, so that near structure stays visible beside a far horizon.
-Errors are coloured by bins that double from one to the next, blue (small) to red (large), as on the KITTI benchmark's pages.
+Errors are coloured as by KITTI's development kit: in ten bins that double from one to the next, blue (small) to red (large),
+of the error against 3 m or, beyond 60 m, 5 % of the depth.
 """
 
 from __future__ import annotations
@@ -15,10 +16,15 @@ from ..errors import DataError
 RANGE_PERCENTILES = (2.0, 98.0)
 #: The part of the colour table that is used: its ends are so dark that they look like "not measured".
 COLOR_INDICES = (20, 235)
-#: Upper bounds of the error bins but the last, which is open.
-ERROR_BOUNDS_M = 0.0625 * 2.0 ** np.arange(9)
-#: Colours that the bins are spread over, RGB: blue, light blue, cream, orange, dark red.
-_ERROR_ANCHORS = np.array([(40, 60, 165), (140, 195, 225), (245, 240, 200), (250, 150, 80), (160, 5, 40)], dtype=np.float64)
+#: An error is counted against the larger of these: metres, and a part of the true depth.
+ERROR_UNIT_M, ERROR_UNIT_PART = 3.0, 0.05
+#: Upper bounds of the bins of an error so counted; the last bin is open. Up to 60 m: 19, 38, 75 cm, 1.5, 3, 6, 12, 24, 48 m.
+ERROR_BOUNDS = 0.0625 * 2.0 ** np.arange(9)
+#: Colours of the bins, RGB: ColorBrewer's "RdYlBu" of ten classes, as on the benchmark's pages.
+_ERROR_COLORS = (
+    (49, 54, 149), (69, 117, 180), (116, 173, 209), (171, 217, 233), (224, 243, 248),
+    (254, 224, 144), (253, 174, 97), (244, 109, 67), (215, 48, 39), (165, 0, 38),
+)  # fmt: skip
 
 
 def check_map(depth: np.ndarray, name: str) -> np.ndarray:
@@ -94,18 +100,14 @@ def colorize_depth(
 
 def error_colors() -> np.ndarray:
     """RGB of the error bins, small to large: ``(10, 3)`` uint8."""
-    bins = len(ERROR_BOUNDS_M) + 1
-    at = np.linspace(0, len(_ERROR_ANCHORS) - 1, bins)
-    channels = [np.interp(at, np.arange(len(_ERROR_ANCHORS)), channel) for channel in _ERROR_ANCHORS.T]
-    colors: np.ndarray = np.rint(np.stack(channels, axis=1)).astype(np.uint8)
-    return colors
+    return np.array(_ERROR_COLORS, dtype=np.uint8)
 
 
 def colorize_error(prediction: np.ndarray, ground_truth: np.ndarray, radius: int = 1) -> np.ndarray:
     """Absolute error ``|prediction - ground truth|`` as ``(H, W, 3)`` uint8 RGB, black where there is no ground truth.
 
-    Bins: up to 6.25 cm, 12.5 cm, 25 cm, 50 cm, 1 m, 2 m, 4 m, 8 m, 16 m, and more; a prediction that is not a number falls
-    into the last.
+    Bins up to 60 m: up to 19 cm, 38 cm, 75 cm, 1.5 m, 3 m, 6 m, 12 m, 24 m, 48 m, and more; beyond, they grow with the depth
+    (the fifth ends at 5 % of it). A prediction that is not a number falls into the last.
 
     Args:
         prediction: ``(H, W)`` metres.
@@ -120,8 +122,8 @@ def colorize_error(prediction: np.ndarray, ground_truth: np.ndarray, radius: int
     if prediction.shape != ground_truth.shape:
         raise DataError(f"the prediction is {prediction.shape} and the ground truth {ground_truth.shape}: sizes must be equal.")
     known = known_depth(ground_truth)
-    error = np.abs(prediction - ground_truth)
-    bins = np.searchsorted(ERROR_BOUNDS_M, np.where(np.isfinite(error), error, np.inf)) + 1
+    error = np.abs(prediction - ground_truth) / np.maximum(ERROR_UNIT_M, ERROR_UNIT_PART * ground_truth)
+    bins = np.searchsorted(ERROR_BOUNDS, np.where(np.isfinite(error), error, np.inf), side="right") + 1
     # 0 stands for "no ground truth", so that a dilation spreads the largest error into it.
     bins = np.where(known, bins, 0).astype(np.uint8)
     if radius:

@@ -2,17 +2,54 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from ..errors import DataError
-from .colormap import colorize_depth, colorize_error, depth_range, enlarge_points
+from .colormap import ERROR_BOUNDS, ERROR_UNIT_M, colorize_depth, colorize_error, depth_range, enlarge_points, error_colors
 
-TITLE_HEIGHT = 24
-_MARGIN = 6
-_FONT, _FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.5
+#: Sheets are shown about so wide (a README's column, a TensorBoard card): smaller pictures are enlarged to it, and captions
+#: are as high as can be read there.
+SHOWN_WIDTH = 900
+_SHOWN_BAR, _SHOWN_LETTER, _SHOWN_GAP = 24, 12, 4
+#: Width to height that the arrangement in columns comes as near as it can.
+_ASPECT = 1.6
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_WHITE = (255, 255, 255)
+
+
+@dataclass(frozen=True)
+class Legend:
+    """What the colours of a picture mean, drawn beside its title.
+
+    Args:
+        low: Words at the first colour's side (ASCII).
+        colors: ``(N, 3)`` uint8 RGB.
+        high: Words at the last colour's side.
+    """
+
+    low: str
+    colors: np.ndarray
+    high: str
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A picture with its title.
+
+    Args:
+        title: ASCII.
+        picture: ``(H, W)`` gray or ``(H, W, 3)`` RGB, 0..255 of any type.
+        legend: What its colours mean.
+    """
+
+    title: str
+    picture: np.ndarray
+    legend: Legend | None = None
 
 
 def as_rgb(image: np.ndarray, name: str = "image") -> np.ndarray:
@@ -30,30 +67,108 @@ def as_rgb(image: np.ndarray, name: str = "image") -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)))
 
 
-def panel(rows: Sequence[tuple[str, np.ndarray]]) -> np.ndarray:
-    """Pictures below one another, each under its title; narrower ones are padded with black on their right.
+@dataclass(frozen=True)
+class SheetGrid:
+    """Where the pictures of a sheet lie, in its pixels.
 
     Args:
-        rows: Title (ASCII) and picture: ``(H, W)`` gray or ``(H, W, 3)`` RGB, 0..255.
+        columns: Pictures side by side.
+        factor: Whole number of times that each pixel is enlarged.
+        bar: Height of the title above each picture.
+        gap: Black between columns, and below each picture.
+        cell: (H, W) of each enlarged picture's place: the largest's.
+    """
+
+    columns: int
+    factor: int
+    bar: int
+    gap: int
+    cell: tuple[int, int]
+
+    def corner(self, index: int) -> tuple[int, int]:
+        """Row and column of a picture's first pixel."""
+        row, column = divmod(index, self.columns)
+        return row * (self.bar + self.cell[0] + self.gap) + self.bar, column * (self.cell[1] + self.gap)
+
+    def size(self, count: int) -> tuple[int, int]:
+        """(H, W) of a sheet with so many pictures."""
+        row, _ = self.corner(count - 1)
+        return row + self.cell[0] + self.gap, self.columns * (self.cell[1] + self.gap) - self.gap
+
+
+def sheet_grid(sizes: Sequence[tuple[int, int]]) -> SheetGrid:
+    """The arrangement of pictures of these sizes: as many columns as make the sheet neither a strip nor a column."""
+    height, width = (max(side) for side in zip(*sizes, strict=True))
+
+    def strangeness(columns: int) -> float:
+        rows = -(-len(sizes) // columns)
+        return abs(math.log(columns * width / (rows * height) / _ASPECT))
+
+    columns = min(range(1, len(sizes) + 1), key=strangeness)
+    # Too narrow by a few pixels is no reason to enlarge.
+    factor = max(1, math.ceil(0.9 * SHOWN_WIDTH / (columns * width)))
+    scale = max(1.0, columns * width * factor / SHOWN_WIDTH)
+    return SheetGrid(columns, factor, round(_SHOWN_BAR * scale), round(_SHOWN_GAP * scale), (height * factor, width * factor))
+
+
+def panel(tiles: Sequence[Tile]) -> np.ndarray:
+    """Titled pictures on one sheet, row by row, as :func:`sheet_grid` arranges them; what is left over is black.
+
+    Captions are legible where the sheet is shown :data:`SHOWN_WIDTH` pixels wide; pictures of small frames are enlarged to
+    that by a whole number, each pixel to a square.
 
     Returns:
-        ``(H, W, 3)`` uint8 RGB, wide enough for every title.
+        ``(H, W, 3)`` uint8 RGB.
 
     Raises:
-        DataError: No row, or a picture of another shape.
+        DataError: No tile, or a picture of another shape.
     """
-    if not rows:
+    if not tiles:
         raise DataError("a panel needs at least one picture.")
-    pictures = [as_rgb(image, title) for title, image in rows]
-    widths = [cv2.getTextSize(title, _FONT, _FONT_SCALE, 1)[0][0] + 2 * _MARGIN for title, _ in rows]
-    width = max(*widths, *(picture.shape[1] for picture in pictures))
-    sheet = []
-    for (title, _), picture in zip(rows, pictures, strict=True):
-        bar = np.zeros((TITLE_HEIGHT, width, 3), np.uint8)
-        cv2.putText(bar, title, (_MARGIN, TITLE_HEIGHT - 8), _FONT, _FONT_SCALE, (255, 255, 255), 1, cv2.LINE_AA)
-        padding = ((0, 0), (0, width - picture.shape[1]), (0, 0))
-        sheet += [bar, np.pad(picture, padding)]
-    return np.concatenate(sheet)
+    pictures = [as_rgb(tile.picture, tile.title) for tile in tiles]
+    grid = sheet_grid([picture.shape[:2] for picture in pictures])
+    sheet = np.zeros((*grid.size(len(tiles)), 3), np.uint8)
+    for index, (tile, picture) in enumerate(zip(tiles, pictures, strict=True)):
+        row, column = grid.corner(index)
+        large = picture.repeat(grid.factor, axis=0).repeat(grid.factor, axis=1)
+        sheet[row : row + large.shape[0], column : column + large.shape[1]] = large
+        sheet[row - grid.bar : row, column : column + grid.cell[1]] = _title_bar(tile, grid.bar, grid.cell[1])
+    return sheet
+
+
+def _title_bar(tile: Tile, height: int, width: int) -> np.ndarray:
+    """Title at the left, legend at the right; both shrink where the bar is too short for them."""
+    legend = _legend(tile.legend, height) if tile.legend is not None else np.zeros((height, 0, 3), np.uint8)
+    title = _words(tile.title, height)
+    whole = np.concatenate(
+        (title, np.zeros((height, max(0, width - title.shape[1] - legend.shape[1]), 3), np.uint8), legend), 1
+    )
+    if whole.shape[1] == width:
+        return whole
+    shrunk = cv2.resize(whole, (width, max(1, height * width // whole.shape[1])), interpolation=cv2.INTER_AREA)
+    bar = np.zeros((height, width, 3), np.uint8)
+    bar[height - shrunk.shape[0] :] = shrunk
+    return bar
+
+
+def _words(text: str, height: int) -> np.ndarray:
+    """White words in a black bar of that height, with some room at both ends."""
+    letter = height * _SHOWN_LETTER / _SHOWN_BAR
+    thickness = max(1, round(letter / 9))
+    scale = cv2.getFontScaleFromHeight(_FONT, round(letter), thickness)
+    (width, _), _ = cv2.getTextSize(text, _FONT, scale, thickness)
+    room = round(height / 4)
+    bar = np.zeros((height, width + 2 * room, 3), np.uint8)
+    baseline = round((height + letter) / 2)
+    return np.asarray(cv2.putText(bar, text, (room, baseline), _FONT, scale, _WHITE, thickness, cv2.LINE_AA))
+
+
+def _legend(legend: Legend, height: int) -> np.ndarray:
+    margin = round(height / 5)
+    swatch = max(1, round(6 * height / len(legend.colors)))
+    colors = np.zeros((height, swatch * len(legend.colors), 3), np.uint8)
+    colors[margin : height - margin] = legend.colors.repeat(swatch, axis=0)[None]
+    return np.concatenate((_words(legend.low, height), colors, _words(legend.high, height)), axis=1)
 
 
 def sample_panel(
@@ -65,7 +180,7 @@ def sample_panel(
     near_m: float | None = None,
     far_m: float | None = None,
 ) -> np.ndarray:
-    """One frame on one sheet: image, sparse depth, prediction, ground truth, error, reconstruction; depths share one range.
+    """One frame on one sheet: image, reconstruction, sparse depth, ground truth, prediction, error; depths share one range.
 
     Args:
         sparse_depth: ``(H, W)`` metres, 0 = not measured; its points are enlarged.
@@ -90,22 +205,24 @@ def sample_panel(
     # Measured depths give the range: a prediction may be anything in the sky.
     measured = sparse_depth if ground_truth is None else np.stack((sparse_depth, ground_truth))
     near_m, far_m = depth_range(measured if (measured > 0).any() else prediction, near_m, far_m)
-    rows = [] if image is None else [("image", image)]
-    rows += [
-        (
-            f"sparse depth, {near_m:.1f} m (warm) to {far_m:.1f} m (cool)",
-            colorize_depth(enlarge_points(sparse_depth), near_m, far_m),
-        ),
-        ("predicted depth", colorize_depth(prediction, near_m, far_m)),
-    ]
-    if ground_truth is not None:
-        known = ground_truth > 0
-        error_m = np.abs(prediction - ground_truth)[known]
-        title = f"error, MAE {error_m.mean():.3f} m, blue < 0.06 m .. red > 16 m" if known.any() else "error, no ground truth"
-        rows += [
-            ("ground truth", colorize_depth(enlarge_points(ground_truth), near_m, far_m)),
-            (title, colorize_error(prediction, ground_truth)),
-        ]
+    scale = colorize_depth(np.geomspace(near_m, far_m, 64)[None], near_m, far_m)[0]
+    legend = Legend(f"{near_m:.1f}", scale, f"{far_m:.0f} m" if far_m >= 10 else f"{far_m:.1f} m")
+    tiles = [] if image is None else [Tile("image", image)]
     if reconstruction is not None:
-        rows.append(("reconstructed image", reconstruction))
-    return panel(rows)
+        tiles.append(Tile("reconstructed image", reconstruction))
+    tiles.append(Tile("sparse depth", colorize_depth(enlarge_points(sparse_depth), near_m, far_m), legend))
+    if ground_truth is not None:
+        tiles.append(Tile("ground truth", colorize_depth(enlarge_points(ground_truth), near_m, far_m), legend))
+    tiles.append(Tile("predicted depth", colorize_depth(prediction, near_m, far_m), legend))
+    if ground_truth is not None:
+        tiles.append(_error_tile(prediction, ground_truth))
+    return panel(tiles)
+
+
+def _error_tile(prediction: np.ndarray, ground_truth: np.ndarray) -> Tile:
+    known = ground_truth > 0
+    error_m = np.abs(prediction - ground_truth)[known]
+    title = f"error, RMSE {np.sqrt(np.square(error_m).mean()):.2f} m" if known.any() else "error, no ground truth"
+    low, high = ERROR_BOUNDS[0] * ERROR_UNIT_M, ERROR_BOUNDS[-1] * ERROR_UNIT_M
+    legend = Legend(f"<{low:.1g}", error_colors(), f">{high:.0f} m")
+    return Tile(title, colorize_error(prediction, ground_truth), legend)

@@ -15,7 +15,7 @@ from support import TREE_CROP, kitti_tree, small_run
 from mtdc.commands import main
 from mtdc.engine.checkpoint import read_checkpoint
 from mtdc.engine.config import shipped_configs
-from mtdc.visualization.panel import TITLE_HEIGHT
+from mtdc.visualization.panel import sheet_grid
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,8 @@ def test_every_shipped_config_trains_evaluates_and_strips(name, data, tmp_path, 
     assert set(result["baselines"]) == {"nearest", "linear", "morphological"}
     panels = sorted((tmp_path / "run" / "panels" / "epoch_1").glob("*.png"))
     assert [path.stem for path in panels] == sorted(result["per_frame"])
-    titled = 6 if "b_" not in name else 4  # image, sparse, depth, truth, error, reconstruction; without the image task 4
-    assert cv2.imread(str(panels[0])).shape[0] == titled * (TREE_CROP[0] + TITLE_HEIGHT)
+    tiles = 6 if "b_" not in name else 4  # image, reconstruction, sparse, truth, depth, error; without the image task 4
+    assert cv2.imread(str(panels[0])).shape[:2] == sheet_grid([TREE_CROP] * tiles).size(tiles)
     config = tmp_path / "run" / f"{name.rpartition('/')[2]}.py"  # as it ran, options included
     checkpoint = tmp_path / "run" / "epoch_1.pth"
     stripped = tmp_path / "stripped.pth"

@@ -1,15 +1,22 @@
-"""Random numbers of a training step: the same after a resume, whatever was drawn before."""
+"""Hooks of a run: random numbers that a resume repeats, and panels as files and in TensorBoard."""
 
 import itertools
+import json
+import sys
 import textwrap
 from types import SimpleNamespace
 
+import cv2
+import numpy as np
+import pytest
 import torch
-from support import kitti_tree, small_run
+from support import DRIVE, TREE_CROP, TREE_SIZE, kitti_tree, small_run
 
 from mtdc.commands import main
+from mtdc.data.io import read_image
 from mtdc.engine.checkpoint import read_checkpoint
 from mtdc.engine.hooks import IterationSeedHook
+from mtdc.visualization.panel import sheet_grid
 
 
 def drawn(seed, iteration, rank, batch_idx=0, data_batch=None, before=0):
@@ -88,3 +95,75 @@ def test_a_resumed_training_with_dropout_is_the_uninterrupted_one_to_the_last_bi
     train("dry", 1, **{"model.network.representation.probability": 0.0})
     dry, wet = weights("dry", 1), weights("whole", 1)
     assert any(not torch.equal(dry[key], wet[key]) for key in dry), "dropout must matter here"
+
+
+def trained_with_panels(folder):
+    """Two epochs with a validation after each; the run's folder and its panels, as ``{(epoch, sample): path}``."""
+    kitti_tree(folder / "data", "train", frames=2)
+    kitti_tree(folder / "data", "val", frames=3, drive=2)
+    arguments = ["train", "aux_image_kitti", "--data-root", str(folder / "data"), "--work-dir", str(folder / "run")]
+    options = small_run(**{"train_cfg.val_interval": 1, "custom_hooks.2.frames": 2, "baselines": None})
+    assert main([*arguments, *options]) == 0
+    paths = sorted((folder / "run" / "panels").glob("*/*.png"))
+    return folder / "run", {(int(path.parent.name.removeprefix("epoch_")), path.stem): path for path in paths}
+
+
+#: First and last of three validation frames, after each of two epochs.
+EXPECTED_PANELS = {(epoch, f"{DRIVE.format(2)}_image_02_{number:010d}") for epoch in (1, 2) for number in (0, 2)}
+
+
+def test_panels_and_losses_are_in_tensorboard_where_it_is_installed(tmp_path):
+    event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    run, panels = trained_with_panels(tmp_path)
+    assert set(panels) == EXPECTED_PANELS
+    (file,) = run.rglob("events.out.tfevents*")
+    board = event_accumulator.EventAccumulator(str(file), size_guidance={"images": 0, "scalars": 0}).Reload()
+    shown = {(image.step, tag): image for tag in board.Tags()["images"] for image in board.Images(tag)}
+    assert {(epoch, tag.removeprefix("panel/")) for epoch, tag in shown} == EXPECTED_PANELS
+    height, width = sheet_grid([TREE_CROP] * 6).size(6)
+    for (epoch, tag), image in shown.items():
+        assert (image.height, image.width) == (height, width)
+        stored = cv2.imread(str(panels[epoch, tag.removeprefix("panel/")]))
+        np.testing.assert_array_equal(cv2.imdecode(np.frombuffer(image.encoded_image_string, np.uint8), 1), stored)
+    for name in ("loss", "depth/l2", "image/l2"):
+        values = [event.value for event in board.Scalars(name)]
+        assert len(values) == 2 and min(values) > 0, name
+    metric = {event.step: event.value for event in board.Scalars("rmse")}
+    assert set(metric) == {1, 2}, "a panel stands at the step of the numbers that belong to it"
+    assert metric[2] == pytest.approx(json.loads((run / "result.json").read_text())["rmse"], rel=1e-5)
+
+
+@pytest.mark.parametrize("missing", ["tensorboard", "torch.utils.tensorboard"])
+def test_a_run_without_tensorboard_has_its_panels_as_files(missing, tmp_path, monkeypatch):
+    """Not installed at all, or installed and broken."""
+    for name in [name for name in sys.modules if name.startswith(("tensorboard", "torch.utils.tensorboard"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    run, panels = trained_with_panels(tmp_path)
+    assert set(panels) == EXPECTED_PANELS
+    assert not list(run.rglob("events.out.tfevents*"))
+
+
+def test_a_panel_holds_the_frame_that_was_validated(tmp_path):
+    """Its tiles, cut out again: the photo of the file, its points, and a depth that the truth does not have."""
+    _, panels = trained_with_panels(tmp_path)
+    sheet, grid = read_image(panels[2, f"{DRIVE.format(2)}_image_02_{2:010d}"]), sheet_grid([TREE_CROP] * 6)
+    drive = tmp_path / "data/val" / DRIVE.format(2)
+
+    def tile(index):
+        row, column = grid.corner(index)
+        whole = sheet[row : row + grid.cell[0], column : column + grid.cell[1]]
+        return whole[:: grid.factor, :: grid.factor]
+
+    height, width = TREE_CROP
+    left = (TREE_SIZE[1] - width) // 2
+    photo = cv2.imread(str(drive / "image_02/data/0000000002.png"))[-height:, left : left + width, ::-1]
+    np.testing.assert_allclose(tile(0), photo, atol=1)  # gray, so the mean of three equal channels
+    points = cv2.imread(str(drive / "proj_depth/velodyne_raw/image_02/0000000002.png"), cv2.IMREAD_UNCHANGED)
+    points = points[-height:, left : left + width] > 0
+    near = cv2.dilate(points.astype(np.uint8), np.ones((3, 3))) > 0
+    np.testing.assert_array_equal((tile(2) > 0).any(axis=2), near)
+    truth, prediction, error = (tile(i).astype(int) for i in (3, 4, 5))
+    assert (prediction.sum(axis=2) > 0).all() and np.abs(prediction - truth).mean() > 10
+    assert ((error.sum(axis=2) > 0) == (truth.sum(axis=2) > 0)).mean() > 0.98
+    assert np.abs(tile(1) - tile(0)).mean() > 10, "the reconstruction of a network that saw two frames"

@@ -4,7 +4,8 @@ import pytest
 
 from mtdc.errors import DataError
 from mtdc.visualization.colormap import (
-    ERROR_BOUNDS_M,
+    ERROR_BOUNDS,
+    ERROR_UNIT_M,
     colorize_depth,
     colorize_error,
     depth_range,
@@ -73,26 +74,27 @@ def test_bad_range_is_refused(near, far):
         colorize_depth(np.ones((2, 2)), near, far)
 
 
-def test_error_bins_double_from_six_centimetres_to_sixteen_metres():
-    assert ERROR_BOUNDS_M.tolist() == [0.0625, 0.125, 0.25, 0.5, 1, 2, 4, 8, 16]
+def test_error_bins_double_from_blue_to_red():
+    assert (ERROR_BOUNDS * ERROR_UNIT_M).tolist() == [0.1875, 0.375, 0.75, 1.5, 3, 6, 12, 24, 48]
     palette = error_colors()
     assert len({tuple(color) for color in palette}) == 10
-    red, _, blue = palette.astype(float).T
-    assert (np.diff(red / blue) > 0).all() and warmth(palette[0]) < -80 and warmth(palette[-1]) > 80
+    assert (warmth(palette[:5]) < 0).all() and (warmth(palette[5:]) > 0).all()
+    assert warmth(palette[0]) < -80 and warmth(palette[-1]) > 80
 
 
-def test_errors_fall_into_their_bins():
-    truth = np.full((1, 6), 20.0)
-    prediction = truth + np.array([[0.0, 0.06, -0.1, 1.5, -19.0, np.nan]])
-    expected = error_colors()[[0, 0, 1, 5, 9, 9]]
-    np.testing.assert_array_equal(colorize_error(prediction, truth, radius=0)[0], expected)
+def test_errors_fall_into_the_bins_of_the_development_kit():
+    """Its rule: the error against 3 m or 5 % of the depth, whichever counts less; a bound belongs to the bin above it."""
+    truth = np.array([[20.0, 20.0, 20.0, 20.0, 20.0, 60.0, 60.0, 20.0, 20.0, 80.0, 80.0]])
+    error = np.array([[0.0, 0.18, -0.1875, 2.9, -3.0, 2.9, 3.1, 50.0, np.nan, 3.9, 4.1]])
+    expected = error_colors()[[0, 0, 1, 4, 5, 4, 5, 9, 9, 4, 5]]
+    np.testing.assert_array_equal(colorize_error(truth + error, truth, radius=0)[0], expected)
 
 
 def test_error_points_are_enlarged_and_keep_their_own_colour():
     truth = np.zeros((7, 9))
     truth[3, 3], truth[3, 5] = 10.0, 10.0
     prediction = np.full((7, 9), 10.0)
-    prediction[3, 5] = 30.0
+    prediction[3, 5] = 70.0
     colors = colorize_error(prediction, truth)
     small, large = error_colors()[[0, 9]]
     assert (colors[3, 3] == small).all() and (colors[3, 5] == large).all()
@@ -103,7 +105,7 @@ def test_error_points_are_enlarged_and_keep_their_own_colour():
 
 
 def test_pixels_with_truth_keep_their_colour_beside_a_larger_error():
-    truth, prediction = np.full((1, 3), 10.0), np.array([[10.0, 30.0, 10.0]])
+    truth, prediction = np.full((1, 3), 10.0), np.array([[10.0, 70.0, 10.0]])
     np.testing.assert_array_equal(colorize_error(prediction, truth)[0], error_colors()[[0, 9, 0]])
 
 
