@@ -163,6 +163,7 @@ def test_a_panel_holds_the_frame_that_was_validated(tmp_path):
     points = points[-height:, left : left + width] > 0
     near = cv2.dilate(points.astype(np.uint8), np.ones((3, 3))) > 0
     np.testing.assert_array_equal((tile(2) > 0).any(axis=2), near)
+    np.testing.assert_array_equal(tile(2)[points], tile(3)[points])  # both in one colour scale
     truth, prediction, error = (tile(i).astype(int) for i in (3, 4, 5))
     assert (prediction.sum(axis=2) > 0).all() and np.abs(prediction - truth).mean() > 10
     assert ((error.sum(axis=2) > 0) == (truth.sum(axis=2) > 0)).mean() > 0.98
