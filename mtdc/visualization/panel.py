@@ -16,6 +16,8 @@ from .colormap import ERROR_BOUNDS, ERROR_UNIT_M, colorize_depth, colorize_error
 #: are as high as can be read there.
 SHOWN_WIDTH = 900
 _SHOWN_BAR, _SHOWN_LETTER, _SHOWN_GAP = 24, 12, 4
+#: Points of a sparse map are enlarged where fewer of its pixels have one: denser ones would run together.
+ENLARGED_BELOW = 0.06
 #: Width to height that the arrangement in columns comes as near as it can.
 _ASPECT = 1.6
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -183,7 +185,7 @@ def sample_panel(
     """One frame on one sheet: image, reconstruction, sparse depth, ground truth, prediction, error; depths share one range.
 
     Args:
-        sparse_depth: ``(H, W)`` metres, 0 = not measured; its points are enlarged.
+        sparse_depth: ``(H, W)`` metres, 0 = not measured; its points are enlarged where they are few.
         prediction: ``(H, W)`` metres.
         ground_truth: ``(H, W)`` metres, 0 = unknown. Without it there is no error picture.
         image: ``(H, W)`` or ``(H, W, 3)``, 0..255.
@@ -210,7 +212,8 @@ def sample_panel(
     tiles = [] if image is None else [Tile("image", image)]
     if reconstruction is not None:
         tiles.append(Tile("reconstructed image", reconstruction))
-    tiles.append(Tile("sparse depth", colorize_depth(enlarge_points(sparse_depth), near_m, far_m), legend))
+    points = enlarge_points(sparse_depth) if (sparse_depth > 0).mean() < ENLARGED_BELOW else sparse_depth
+    tiles.append(Tile("sparse depth", colorize_depth(points, near_m, far_m), legend))
     if ground_truth is not None:
         tiles.append(Tile("ground truth", colorize_depth(enlarge_points(ground_truth), near_m, far_m), legend))
     tiles.append(Tile("predicted depth", colorize_depth(prediction, near_m, far_m), legend))

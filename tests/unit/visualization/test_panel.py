@@ -143,10 +143,19 @@ def test_sample_panel_shows_all_in_one_depth_range(maps):
     assert sheet.shape[:2] == sheet_grid([SIZE] * 6).size(6)
     assert (shown(sheet, 6, 0) == 77).all() and (shown(sheet, 6, 1) == 99).all()
     points = shown(sheet, 6, 2)
-    assert (points[0] == colorize_depth(truth, 4, 60)[0]).all() and (points[3] == 0).all()
+    np.testing.assert_array_equal(points, colorize_depth(sparse, 4, 60))
     np.testing.assert_array_equal(shown(sheet, 6, 3), colorize_depth(truth, 4, 60))
     np.testing.assert_array_equal(shown(sheet, 6, 4), colorize_depth(prediction, 4, 60))
     assert (shown(sheet, 6, 5) == error_colors()[4]).all()  # 2 m: 1.5 to 3 m
+
+
+@pytest.mark.parametrize(("step", "lit"), [(2, 1), (6, 9)])
+def test_few_points_are_enlarged_and_many_are_not(maps, step, lit):
+    _, truth = maps
+    sparse = np.zeros_like(truth)
+    sparse[2:-2:step, 2:-2:step] = 20.0
+    points = shown(sample_panel(sparse, truth), 2, 0)
+    assert (points > 0).any(axis=2).sum() == lit * np.count_nonzero(sparse)
 
 
 def test_sample_panel_range_comes_from_what_was_measured(maps):
