@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .ground import Ground
-from .primitives import MEET, Kind, Primitives, Stencil, hash_cells, is_hole, normals, turn_into
+from .primitives import MEET, Kind, Primitives, Stencil, hash_cells, is_hole, lengths, normals, pick, turn_into
 from .rays import RayGrid
 
 #: Rays that are met at a time: temporaries stay in a processor's cache.
@@ -93,7 +93,7 @@ def _chunks(windows: Tensor, chosen: Tensor, size: int) -> list[Tensor]:
         return []
     area = (windows[chosen, 1] - windows[chosen, 0]) * (windows[chosen, 3] - windows[chosen, 2])
     part = torch.cumsum(area, 0) // size
-    return list(torch.split(chosen, torch.unique_consecutive(part, return_counts=True)[1].tolist()))
+    return list(torch.split(chosen, torch.unique_consecutive(part, return_counts=True)[1].cpu().tolist()))
 
 
 def _rays_of_windows(windows: Tensor, width: int) -> tuple[Tensor, Tensor]:
@@ -125,21 +125,21 @@ def _meet(
     """Meet some bodies of one kind with the rays of their windows, and lower the keys."""
     number, ray = window
     part_axes = axes[:, part]
-    ray_axes = part_axes[:, number]
-    direction = turn_into(ray_axes, grid.directions[:, ray])
+    ray_axes = pick(part_axes, number)
+    direction = turn_into(ray_axes, pick(grid.directions, ray))
     if grid.origins.shape[1] == 1:
-        origin = turn_into(part_axes, grid.origins - primitives.centre[:, part])[:, number]
+        origin = pick(turn_into(part_axes, grid.origins - primitives.centre[:, part]), number)
     else:
-        origin = turn_into(ray_axes, grid.origins[:, ray] - primitives.centre[:, part][:, number])
+        origin = turn_into(ray_axes, pick(grid.origins, ray) - pick(primitives.centre[:, part], number))
     tapered = kind in (Kind.WEDGE, Kind.CYLINDER)
-    taper = primitives.taper[:, part][:, number] if tapered else primitives.taper[:, :0]
+    taper = pick(primitives.taper[:, part], number) if tapered else primitives.taper[:, :0]
     enter, leave = MEET[kind](origin, direction, taper)
     kept = ((enter <= leave) & (leave > 1e-3) & ((enter > 1e-3) | pierced)).nonzero()[:, 0]
     if not len(kept):
         return
     ray, body, t = ray[kept], part[number[kept]], enter[kept]
     if pierced:
-        t = _through_holes(primitives, body, origin[:, kept], direction[:, kept], t, leave[kept], kind)
+        t = _through_holes(primitives, body, pick(origin, kept), pick(direction, kept), t, leave[kept], kind)
     if glass_salt is not None:
         ray32 = ray.to(torch.int32)
         draw = hash_cells(ray32, ray32 * 0 + glass_salt, ray32 >> 16, primitives.seed[body])
@@ -153,7 +153,7 @@ def _through_holes(
     primitives: Primitives, body: Tensor, origin: Tensor, direction: Tensor, enter: Tensor, leave: Tensor, kind: Kind
 ) -> Tensor:
     """The first of both meetings that is no hole; inf where both are."""
-    stencil, seed, half = primitives.stencil[:, body], primitives.seed[body], primitives.half[:, body]
+    stencil, seed, half = pick(primitives.stencil, body), primitives.seed[body], pick(primitives.half, body)
     flat = kind in (Kind.BOX, Kind.WEDGE)
     t = torch.full_like(enter, torch.inf)
     for meeting in (leave, enter):
@@ -170,7 +170,7 @@ def surface_normals(primitives: Primitives, ground: Ground, hits: Hits, towards:
     result = torch.zeros_like(hits.points)
     on_ground = (hits.body == GROUND).nonzero()[:, 0]
     if len(on_ground):
-        points = hits.points[:, on_ground]
+        points = pick(hits.points, on_ground)
         normal = ground.normal(points[0], points[1])
         # A kerb's face stands across the nearest edge; the road's axis is near enough to straight there.
         is_kerb = hits.ground[on_ground] == 3
@@ -178,12 +178,12 @@ def surface_normals(primitives: Primitives, ground: Ground, hits: Hits, towards:
         at_crossing = (along_y.abs() < 0.02) & (ground.crossing[1] > 0)
         bow = -(ground.axis[1] + ground.axis[2] * points[1])
         across = torch.stack((torch.where(at_crossing, 0.0, 1.0), torch.where(at_crossing, 1.0, bow), torch.zeros_like(bow)))
-        across = across / across.norm(dim=0)
+        across = across / lengths(across)
         result[:, on_ground] = torch.where(is_kerb, across, normal)
     on_body = (hits.body >= 0).nonzero()[:, 0]
     if len(on_body):
         which = hits.body[on_body]
-        unit = primitives.local(which, hits.points[:, on_body])
+        unit = primitives.local(which, pick(hits.points, on_body))
         result[:, on_body] = normals(primitives, which, unit)
     facing = (result * towards).sum(0, keepdim=True)
     return torch.where(facing > 0, -result, result)

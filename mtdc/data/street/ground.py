@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .primitives import lengths
+
 #: What a ray met: nothing, carriageway, raised side, kerb's face.
 NOTHING, ROAD, SIDE, KERB = 0, 1, 2, 3
 _STEPS = 4
@@ -93,7 +95,7 @@ class Ground:
         """Unit normals of the height field, ``(3, R)``."""
         _, by_x, by_y = self._height_and_slopes(x, y)
         vector = torch.stack((-by_x, -by_y, torch.ones_like(by_x)))
-        return vector / vector.norm(dim=0)
+        return vector / lengths(vector)
 
     def meet(self, origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
         """Nearest meeting of rays with the ground.

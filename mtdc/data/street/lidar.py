@@ -203,7 +203,7 @@ def _lost(scene: Scene, primitives: Primitives, hits: Hits, grid: ScanGrid, opti
     albedo, glass = torch.full_like(hits.t, 0.3), torch.zeros_like(on_body)
     if len(primitives):
         body = hits.body.clamp(min=0)
-        albedo = torch.where(on_body, primitives.color[:, body].mean(0), albedo)
+        albedo = torch.where(on_body, primitives.color.mean(0)[body], albedo)
         glass = on_body & primitives.glass[body]
     distance = torch.where(torch.isfinite(hits.t), hits.t, 1e3)
     # The light that comes back, against what 80 m and a pale upright wall send.

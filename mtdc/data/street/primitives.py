@@ -99,7 +99,24 @@ class Primitives:
 
     def local(self, which: Tensor, points: Tensor) -> Tensor:
         """World points ``(3, R)`` in the unit frames of the bodies ``which (R,)``."""
-        return turn_into(self.axes()[:, which], points - self.centre[:, which])
+        return turn_into(pick(self.axes(), which), points - pick(self.centre, which))
+
+
+def pick(table: Tensor, which: Tensor) -> Tensor:
+    """Columns ``(C, N)`` by number: ``(C, R)``; on a processor in a third of the time of ``table[:, which]``."""
+    return table.index_select(1, which)
+
+
+def lengths(vectors: Tensor) -> Tensor:
+    """Lengths of columns ``(3, R)``; torch's norm over the first axis takes many times as long on a processor."""
+    x, y, z = vectors
+    return (x * x + y * y + z * z).sqrt()
+
+
+def largest_axis(vectors: Tensor) -> Tensor:
+    """Number of the component of columns ``(3, R)`` with the largest size, the first of equal ones: ``(R,)``."""
+    x, y, z = vectors.abs()
+    return torch.where((x >= y) & (x >= z), 0, torch.where(y >= z, 1, 2))
 
 
 def turn_into(axes: Tensor, vectors: Tensor) -> Tensor:
@@ -209,10 +226,9 @@ def is_hole(stencil: Tensor, seed: Tensor, half: Tensor, unit: Tensor, flat: boo
     metres = unit * half
     if flat:
         # The coordinate across the face is rounded to one side or the other of a cell: take it out.
-        axis = unit.abs().argmax(0)
+        axis = largest_axis(unit)
         side = torch.gather(unit, 0, axis[None])[0] > 0
-        across = torch.nn.functional.one_hot(axis, 3).T.bool()
-        cell_metres = torch.where(across, 0.0, metres)
+        cell_metres = torch.stack([torch.where(axis == i, 0.0, metres[i]) for i in range(3)])
         face = (axis * 2 + side).to(torch.int32)
     else:
         cell_metres, face = metres, torch.zeros_like(seed)
@@ -227,14 +243,18 @@ def is_hole(stencil: Tensor, seed: Tensor, half: Tensor, unit: Tensor, flat: boo
 
 
 def _box_normals(unit: Tensor, taper: Tensor) -> Tensor:
-    axis = unit.abs().argmax(0)
-    return torch.nn.functional.one_hot(axis, 3).T * unit.sign()
+    axis = largest_axis(unit)
+    return torch.stack([torch.where(axis == i, unit[i].sign(), 0.0) for i in range(3)])
 
 
 def _wedge_normals(unit: Tensor, taper: Tensor) -> Tensor:
-    planes = torch.stack([torch.stack(plane) for plane in wedge_planes(taper)])
-    best = ((planes[:, :3] * unit).sum(1) - planes[:, 3]).argmax(0)
-    return torch.gather(planes, 0, best[None, None].expand(1, 4, -1))[0, :3]
+    nearest, normal = torch.full_like(unit[0], -torch.inf), torch.zeros_like(unit)
+    for nx, ny, nz, limit in wedge_planes(taper):
+        beyond = nx * unit[0] + ny * unit[1] + nz * unit[2] - limit
+        better = beyond > nearest
+        nearest = torch.where(better, beyond, nearest)
+        normal = torch.where(better, torch.stack((nx, ny, nz)), normal)
+    return normal
 
 
 def _ball_normals(unit: Tensor, taper: Tensor) -> Tensor:
@@ -263,13 +283,13 @@ def normals(primitives: Primitives, which: Tensor, unit: Tensor) -> Tensor:
 
     Shapes: bodies ``(R,)`` and surface points in their unit frames ``(3, R)`` -> ``(3, R)``.
     """
-    kind = primitives.kind[which]
+    kind = primitives.kind.index_select(0, which)
     local = torch.empty_like(unit)
     for shape, direction in _NORMALS.items():
         chosen = (kind == shape).nonzero()[:, 0]
         if len(chosen):
-            local[:, chosen] = direction(unit[:, chosen], primitives.taper[:, which[chosen]])
-    local = local / primitives.half[:, which]
-    local = local / local.norm(dim=0).clamp(min=1e-12)
-    cos, sin = primitives.turn[:, which]
+            local[:, chosen] = direction(pick(unit, chosen), pick(primitives.taper, which[chosen]))
+    local = local / pick(primitives.half, which)
+    local = local / lengths(local).clamp(min=1e-12)
+    cos, sin = pick(primitives.turn, which)
     return torch.stack((cos * local[0] - sin * local[1], sin * local[0] + cos * local[1], local[2]))

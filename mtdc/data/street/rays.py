@@ -101,10 +101,11 @@ class CameraGrid(RayGrid):
         self.intrinsics = intrinsics.to(torch.float64)
         self.pose = pose.to(torch.float64)
         self.position = position.to(torch.float64)
-        rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-        pixels = torch.stack((columns, rows, torch.ones_like(rows))).reshape(3, -1).to(torch.float64)
-        rays = self.pose @ torch.linalg.solve(self.intrinsics, pixels)
-        self.directions = rays.to(torch.float32).to(device)
+        turn = (self.pose @ torch.linalg.inv(self.intrinsics)).to(device)
+        columns = torch.arange(width, dtype=torch.float64, device=device)
+        rows = torch.arange(height, dtype=torch.float64, device=device)
+        rays = (turn[:, 0, None] * columns)[:, None] + (turn[:, 1, None] * rows + turn[:, 2, None])[:, :, None]
+        self.directions = rays.reshape(3, -1).to(torch.float32)
         self.origins = self.position[:, None].to(torch.float32).to(device)
 
     def project(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -271,7 +272,7 @@ class ScanGrid(RayGrid):
         high = (right + slack + self.pattern.reach) / self.pattern.step + 1
         up = -local[..., 1] - self._offset
         top, bottom = up.amax(1) + self._spread, up.amin(1) - self._spread
-        farthest = local[..., [0, 2]].norm(dim=-1).amax(1)
+        farthest = torch.hypot(local[..., 0], local[..., 2]).amax(1)
         top = torch.atan2(top, torch.where(top > 0, nearest, farthest))
         bottom = torch.atan2(bottom, torch.where(bottom > 0, farthest, nearest))
         first = torch.searchsorted(self._rising, (-top).contiguous()) - 1

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from .caster import GROUND, Hits, cast, surface_normals
 from .ground import KERB, ROAD, Ground
-from .primitives import Primitives, hash_cells
+from .primitives import Primitives, hash_cells, lengths, pick
 from .rays import CameraGrid, SunGrid
 
 
@@ -114,25 +114,26 @@ def _pattern(texture: Texture, u: Tensor, v: Tensor, w: Tensor, seed: Tensor, pi
 
 def _body_colors(primitives: Primitives, hits: Hits, chosen: Tensor, normal: Tensor, pixel: Tensor) -> Tensor:
     which = hits.body[chosen]
-    local = primitives.local(which, hits.points[:, chosen]) * primitives.half[:, which]
+    half = pick(primitives.half, which)
+    local = primitives.local(which, pick(hits.points, chosen)) * half
     # Along the surface: the level direction, and up (on level faces forward).
-    cos, sin = primitives.turn[:, which]
+    cos, sin = pick(primitives.turn, which)
     across_x = (cos * normal[0] + sin * normal[1]).abs() > (-sin * normal[0] + cos * normal[1]).abs()
     u = torch.where(across_x, local[1], local[0])
-    w = local[2] + primitives.half[2, which]
+    w = local[2] + half[2]
     v = torch.where(normal[2].abs() > 0.8, local[1], w)
-    texture = primitives.texture[which]
+    texture, seeds = primitives.texture[which], primitives.seed[which]
     factor = torch.ones_like(u)
     for kind in Texture:
         index = (texture == kind).nonzero()[:, 0]
         if len(index):
-            parts = (value[index] for value in (u, v, w, primitives.seed[which], pixel))
+            parts = (value[index] for value in (u, v, w, seeds, pixel))
             factor[index] = _pattern(kind, *parts)
-    return primitives.color[:, which] * factor
+    return pick(primitives.color, which) * factor
 
 
 def _ground_colors(ground: Ground, light: Light, hits: Hits, chosen: Tensor, pixel: Tensor) -> Tensor:
-    x, y, _ = hits.points[:, chosen]
+    x, y, _ = pick(hits.points, chosen)
     part = hits.ground[chosen]
     d = x - ground.axis_at(y)
     fade = (0.06 / pixel.clamp(min=1e-3)).clamp(max=1)
@@ -176,7 +177,7 @@ def shade(
 ) -> Tensor:
     """Colours of the camera's rays: ``(3, R)`` RGB 0..1; ``shadow`` is what :func:`shadow_map` returns."""
     sun = light.towards_sun().to(torch.float32).to(normal.device)
-    slant = grid.directions[2] / grid.directions.norm(dim=0)
+    slant = grid.directions[2] / lengths(grid.directions)
     up = (0.5 + 2.5 * slant).clamp(0, 1)
     sky = light.sky[0] + (light.sky[1] - light.sky[0]) * up
     cloud = 0.1 * (noise(grid.directions[0] * 4 / (up + 0.3), slant * 18, light.seed + 9, 1.0) - 0.5)
@@ -184,17 +185,17 @@ def shade(
     pixel = hits.t / float(grid.intrinsics[0, 0])
     on_body, on_ground = (hits.body >= 0).nonzero()[:, 0], (hits.body == GROUND).nonzero()[:, 0]
     if len(on_body):
-        color[:, on_body] = _body_colors(primitives, hits, on_body, normal[:, on_body], pixel[on_body])
+        color[:, on_body] = _body_colors(primitives, hits, on_body, pick(normal, on_body), pixel[on_body])
     if len(on_ground):
         color[:, on_ground] = _ground_colors(ground, light, hits, on_ground, pixel[on_ground])
     lit = torch.cat((on_body, on_ground))
-    facing = (normal[:, lit] * sun[:, None]).sum(0).clamp(min=0)
+    normal = pick(normal, lit)
+    facing = (normal * sun[:, None]).sum(0).clamp(min=0)
     if shadow is not None:
-        facing = facing * _reached(*shadow, hits.points[:, lit] + 0.05 * normal[:, lit])
-    sky_light = light.ambient * (0.7 + 0.3 * normal[2, lit])
-    color[:, lit] = color[:, lit] * (sky_light + light.sun * facing)
+        facing = facing * _reached(*shadow, pick(hits.points, lit) + 0.05 * normal)
+    sky_light = light.ambient * (0.7 + 0.3 * normal[2])
     haze = (1 - torch.exp(-hits.t[lit] / 450.0)) * 0.7
-    color[:, lit] = color[:, lit] * (1 - haze) + haze * light.sky[0]
+    color[:, lit] = pick(color, lit) * (sky_light + light.sun * facing) * (1 - haze) + haze * light.sky[0]
     return color.clamp(0, 1)
 
 
@@ -225,7 +226,7 @@ def with_wet_mirror(
     size = (height * part, width * part)
     picture = functional.interpolate(picture, size, mode="bilinear")[0, :, : grid.height, : grid.width].reshape(3, -1)
     road = (hits.ground == ROAD).float()
-    slant = (-grid.directions[2] / grid.directions.norm(dim=0)).clamp(0, 1)
+    slant = (-grid.directions[2] / lengths(grid.directions)).clamp(0, 1)
     # Schlick's form of Fresnel's reflection at water; puddles and drier tracks in patches.
     patches = 0.1 + 0.6 * noise(hits.points[0], hits.points[1], light.seed + 4, 3.1)
     strength = light.wet * road * patches * (0.02 + 0.98 * (1 - slant).pow(5))

@@ -19,8 +19,13 @@ _BEHIND = (0.5, 0.08)
 
 def smallest_around(depth: Tensor, size: int) -> Tensor:
     """Least known depth in a square window: ``(H, W)``, 0 = none -> ``(H, W)``, inf where none is known."""
-    far = torch.where(depth > 0, depth, torch.inf)[None, None]
-    return -functional.max_pool2d(-far, size, stride=1, padding=size // 2)[0, 0]
+    return -largest_around(-torch.where(depth > 0, depth, torch.inf), size)
+
+
+def largest_around(values: Tensor, size: int) -> Tensor:
+    """Largest value in a square window, first along rows and then along columns: ``(H, W)`` -> ``(H, W)``."""
+    along = functional.max_pool2d(values[None, None], (1, size), stride=1, padding=(0, size // 2))
+    return functional.max_pool2d(along, (size, 1), stride=1, padding=(size // 2, 0))[0, 0]
 
 
 def nearest_agreeing(maps: Tensor, camera_depth: Tensor) -> Tensor:
@@ -76,7 +81,7 @@ def with_edge_band(truth: Tensor, camera_depth: Tensor, pixels: int, farthest: f
 
     Within ``pixels`` of a step, sideways and up and down, truth is then known on both sides to the silhouette.
     """
-    near_step = functional.max_pool2d(depth_steps(camera_depth).float()[None, None], 2 * pixels + 1, 1, pixels)[0, 0] > 0
+    near_step = largest_around(depth_steps(camera_depth).float(), 2 * pixels + 1) > 0
     return torch.where(near_step, torch.where(camera_depth <= farthest, camera_depth, 0.0), truth)
 
 
