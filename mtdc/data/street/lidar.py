@@ -208,7 +208,7 @@ def _lost(scene: Scene, primitives: Primitives, hits: Hits, grid: ScanGrid, opti
     distance = torch.where(torch.isfinite(hits.t), hits.t, 1e3)
     # The light that comes back, against what 80 m and a pale upright wall send.
     strength = (albedo + 0.05) * slant.pow(0.3) / (distance / 80).square().clamp(min=1e-4)
-    lost = options.lost + 0.6 * torch.sigmoid((0.22 - strength) * 18)
+    lost = options.lost + 0.6 * torch.sigmoid((0.28 - strength) * 18)
     dark = on_body & (albedo < 0.1)
     lost = torch.where(dark, lost + 0.08, lost)
     if scene.light.wet:

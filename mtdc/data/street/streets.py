@@ -20,6 +20,7 @@ from .things import (
     building,
     bush,
     car,
+    clump,
     cyclist,
     fence,
     hedge,
@@ -96,6 +97,25 @@ def backdrop(b: Builder, distance: float, woods: float) -> None:
             b.add(b.place(s, d), Kind.BOX, (0, 0, half[2] - 1), half, b.shade(0.4, 0.8), BUILDING, Texture.WINDOWS)
 
 
+def _end_of_road(b: Builder, s: float, woods: float) -> None:
+    """What closes the street where it bends away or meets another: fronts across it, or a wood's edge."""
+    d = -b.uniform(22, 40)
+    if b.chance(woods):
+        green = (b.uniform(0.14, 0.26), b.uniform(0.24, 0.36), b.uniform(0.08, 0.14))
+        hedge(b, b.place(s - 2, 0, math.pi / 2), b.uniform(30, 70), b.uniform(0.8, 2.4), 1.5)
+        while d < 30:
+            half = (b.uniform(3, 6), b.uniform(2, 3), b.uniform(3, 5.5))
+            clump(b, b.place(s + b.uniform(0, 3), d), (0, 0, half[2] * 0.75), half, green)
+            d += half[0] * b.uniform(0.9, 1.6)
+        return
+    while d < 25:
+        width = b.uniform(10, 24)
+        building(b, b.place(s, d + width / 2, math.pi / 2), width, b.uniform(8, 12), b.uniform(4, 14), b.chance(0.5))
+        d += width + (b.uniform(0, 5) if b.chance(0.3) else 0.02)
+    for _ in range(int(b.uniform(0, 4))):
+        car(b, b.place(s - b.uniform(2, 3), b.uniform(-16, 16), math.pi / 2 * b.choose((-1, 1))))
+
+
 def _wires(b: Builder, d: float, height: float) -> None:
     for at in range(int(b.uniform(1, 4))):
         b.add(b.place(40, d + 0.3 * at), Kind.BOX, (0, 0, height + 0.2 * at), (0.015, 60, 0.015), (0.1, 0.1, 0.1), 255)
@@ -136,7 +156,7 @@ def narrow(b: Builder, lane: float, width: float) -> None:
     for side in (-1, 1):
         _houses(b, side, width + walk, 0.0 if b.chance(0.75) else 5.0, (6, 15), 0.4)
         if b.chance(0.8):
-            _parked(b, side, width - 0.95, 3.5 if side > 0 else -2, 70, b.uniform(0.3, 0.85))
+            _parked(b, side, width - 0.95, 3.5 if side > 0 else -2, 70, b.uniform(0.25, 0.75))
         for _ in range(int(b.uniform(0, 3))):
             bicycle(b, b.place(b.uniform(5, 30), side * (width + walk - 0.5), b.uniform(-0.3, 0.3)))
     _traffic(b, [(lane, 1), (-lane, -1)], lane, 0.7, (15, 45), 0.05)
@@ -144,6 +164,8 @@ def narrow(b: Builder, lane: float, width: float) -> None:
     people(b, int(b.uniform(0, 7)), (width + 0.5, width + walk - 0.4))
     if b.chance(0.4):
         _wires(b, width + 1, 6.5)
+    if b.chance(0.25):
+        _end_of_road(b, b.uniform(45, 78), 0.15)
     backdrop(b, 85, 0.4)
 
 
@@ -152,7 +174,7 @@ def suburb(b: Builder, lane: float, width: float) -> None:
     walk = b.uniform(1.4, 2.6)
     for side in (-1, 1):
         garden = b.uniform(3, 8)
-        _houses(b, side, width + walk + garden, 5.0, (3.5, 7), 0.85)
+        _houses(b, side, width + walk + garden, 3.5, (3.5, 7), 0.85)
         s = b.uniform(-5, 3)
         while s < 75:
             length, draw = b.uniform(4, 12), b.uniform(0, 1)
@@ -166,10 +188,13 @@ def suburb(b: Builder, lane: float, width: float) -> None:
             tree(b, b.place(b.uniform(4, 70), side * (width + walk + b.uniform(1.2, garden + 3))))
         for _ in range(int(b.uniform(3, 9))):
             bush(b, b.place(b.uniform(4, 40), side * (width + walk + b.uniform(1, garden))))
-        _parked(b, side, width - 1.0, 3.0 if side > 0 else -2, 65, b.uniform(0.1, 0.7))
+        if b.chance(0.8):
+            _parked(b, side, width - 1.0, 3.0 if side > 0 else -2, 65, b.uniform(0.05, 0.5))
     _traffic(b, [(lane, 1), (-lane, -1)], lane, 0.8, (20, 60), 0.04)
     _furniture(b, width + 0.35, 0.6, 0.4, 0.6)
     people(b, int(b.uniform(0, 4)), (width + 0.4, width + walk))
+    if b.chance(0.4):
+        _end_of_road(b, b.uniform(38, 76), 0.5)
     backdrop(b, 80, 0.75)
 
 
@@ -195,6 +220,8 @@ def country(b: Builder, lane: float, width: float) -> None:
     _furniture(b, width + 1.0, 0.15, 0.6, 0.1)
     if b.chance(0.4):
         _wires(b, width + 4, 7)
+    if b.chance(0.35):
+        _end_of_road(b, b.uniform(40, 78), 0.95)
     backdrop(b, 75, 0.95)
 
 
@@ -226,6 +253,8 @@ def crossing(b: Builder, lane: float, width: float) -> None:
         cyclist(b, b.place(b.uniform(8, 40), b.choose((-1, 1)) * (width - 0.6), 0.0, 4.0))
     _furniture(b, width + 0.5, 0.8, 0.8, 0.6)
     people(b, int(b.uniform(1, 9)), (width + 0.5, width + walk))
+    if b.chance(0.15):
+        _end_of_road(b, middle + half + b.uniform(6, 20), 0.2)
     backdrop(b, 90, 0.3)
 
 

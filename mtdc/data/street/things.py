@@ -209,7 +209,7 @@ def clump(
         scale = 1 - shell / (shells + 0.6)
         cell = b.uniform(0.12, 0.26) * (0.6 + 0.4 * min(half))
         b.add(place, Kind.BALL, offset, (half[0] * scale, half[1] * scale, half[2] * scale), green, VEGETATION, Texture.LEAVES,
-              stencil=(Stencil.HASH, cell, b.uniform(0.72, 0.86) + 0.1 * shell, 0, 0))  # fmt: skip
+              stencil=(Stencil.HASH, cell, b.uniform(0.76, 0.88) + 0.08 * shell, 0, 0))  # fmt: skip
 
 
 def bush(b: Builder, place: Place, size: float | None = None) -> None:
@@ -238,7 +238,7 @@ def tuft(b: Builder, place: Place, height: float) -> None:
 def hedge(b: Builder, place: Place, length: float, height: float, depth: float) -> None:
     """A clipped hedge along the place's forward axis: nested porous boxes."""
     green = (b.uniform(0.14, 0.28), b.uniform(0.25, 0.4), b.uniform(0.07, 0.14))
-    for shell, fill in ((0.0, 0.82), (0.12, 0.95)):
+    for shell, fill in ((0.0, 0.84), (0.12, 0.95)):
         half = (depth / 2 - shell, length / 2 - shell, height / 2 + 0.1 - shell / 2)
         b.add(place, Kind.BOX, (0, 0, height / 2 - 0.1 - shell / 2), half, green, VEGETATION, Texture.LEAVES,
               stencil=(Stencil.HASH, b.uniform(0.1, 0.2), fill, 0, 0))  # fmt: skip
