@@ -57,17 +57,21 @@ def cast(
     keys = torch.full((count,), _NONE, dtype=torch.int64, device=device)
     if len(primitives):
         corners = primitives.corners()
-        windows, nearest = grid.windows(corners), grid.nearest(corners).to(torch.float32)
+        nearest = grid.nearest(corners).to(torch.float32)
+        # Which rays meet which bodies is laid out on the processor: another device is waited for once, and not body by body.
+        windows, order, kinds = (values.cpu() for values in (grid.windows(corners), nearest, primitives.kind))
+        holes = primitives.stencil[0].cpu() != Stencil.SOLID
         axes = primitives.axes()
         for kind in Kind:
             for pierced in (False, True):
-                chosen = (primitives.kind == kind) & ((primitives.stencil[0] != Stencil.SOLID) == pierced)
+                chosen = (kinds == kind) & (holes == pierced)
                 chosen &= (windows[:, 1] > windows[:, 0]) & (windows[:, 3] > windows[:, 2])
                 index = chosen.nonzero()[:, 0]
                 # From near to far: what stands behind is passed over cheaply.
-                index = index[torch.argsort(nearest[index], stable=True)]
-                for part in _chunks(windows, index, _CHUNK.get(device.type, 1 << 20)):
-                    number, ray = _rays_of_windows(windows[part], grid.width)
+                index = index[torch.argsort(order[index], stable=True)]
+                for bodies in _chunks(windows, index, _CHUNK.get(device.type, 1 << 20)):
+                    number, ray = _rays_of_windows(windows[bodies], grid.width, device)
+                    part = bodies.to(device)
                     hidden = keys[ray] >> 32 < nearest[part].view(torch.int32)[number]
                     open_rays = (~hidden).nonzero()[:, 0]
                     window = (number[open_rays], ray[open_rays])
@@ -93,21 +97,21 @@ def _chunks(windows: Tensor, chosen: Tensor, size: int) -> list[Tensor]:
         return []
     area = (windows[chosen, 1] - windows[chosen, 0]) * (windows[chosen, 3] - windows[chosen, 2])
     part = torch.cumsum(area, 0) // size
-    return list(torch.split(chosen, torch.unique_consecutive(part, return_counts=True)[1].cpu().tolist()))
+    return list(torch.split(chosen, torch.unique_consecutive(part, return_counts=True)[1].tolist()))
 
 
-def _rays_of_windows(windows: Tensor, width: int) -> tuple[Tensor, Tensor]:
+def _rays_of_windows(windows: Tensor, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """All rays of windows ``(N, 4)``: number of the window and number of the ray, each ``(P,)``."""
-    device = windows.device
     heights, widths = windows[:, 1] - windows[:, 0], windows[:, 3] - windows[:, 2]
-    line_window = torch.repeat_interleave(torch.arange(len(windows), device=device), heights)
-    line = torch.arange(len(line_window), device=device) - (torch.cumsum(heights, 0) - heights)[line_window]
+    line_window = torch.repeat_interleave(torch.arange(len(windows)), heights)
+    line = torch.arange(len(line_window)) - (torch.cumsum(heights, 0) - heights)[line_window]
     line_start = (windows[line_window, 0] + line) * width + windows[line_window, 2]
     line_width = widths[line_window]
     before = torch.cumsum(line_width, 0) - line_width
     total = int(line_width.sum())
-    ray = torch.repeat_interleave(line_start - before, line_width, output_size=total) + torch.arange(total, device=device)
-    return torch.repeat_interleave(line_window, line_width, output_size=total), ray
+    start, window, count = (values.to(device) for values in (line_start - before, line_window, line_width))
+    ray = torch.repeat_interleave(start, count, output_size=total) + torch.arange(total, device=device)
+    return torch.repeat_interleave(window, count, output_size=total), ray
 
 
 def _meet(
@@ -144,9 +148,8 @@ def _meet(
         ray32 = ray.to(torch.int32)
         draw = hash_cells(ray32, ray32 * 0 + glass_salt, ray32 >> 16, primitives.seed[body])
         t = torch.where(primitives.glass[body] & (draw < glass_through), torch.inf, t)
-    finite = torch.isfinite(t)
-    key = (t.view(torch.int32).to(torch.int64) << 32) | body
-    keys.scatter_reduce_(0, ray[finite], key[finite], "amin")
+    key = torch.where(torch.isfinite(t), (t.view(torch.int32).to(torch.int64) << 32) | body, _NONE)
+    keys.scatter_reduce_(0, ray, key, "amin")
 
 
 def _through_holes(
