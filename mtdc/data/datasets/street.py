@@ -6,7 +6,7 @@ Shapes      sparse_depth, gt_depth (1, H, W) metres; image (3, H, W) RGB 0..255;
             (Cityscapes train ids) and dense depth as targets on request.
 Test time   fresh=False gives the same frames in every epoch; split names share no street.
 Differs     from the world on disk (``mtdc street``) in rounding alone: files hold 1/256 m.
-Cost        about a second of one core for a 352x1216 frame with accumulated truth, half of it without; no disk.
+Cost        about 0.7 s of one core for a 352x1216 frame with accumulated truth, half of it without; no disk.
 """
 
 from __future__ import annotations

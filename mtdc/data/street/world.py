@@ -237,14 +237,17 @@ def draw_views(
         cameras: Of 2 and 3; None is those that the options give the frame.
 
     Raises:
-        ConfigError: ``wanted`` names a map that there is not.
+        ConfigError: ``wanted`` names a map that there is not, or ``cameras`` another camera.
     """
     for name in wanted:
         if name not in MAPS:
             raise ConfigError(f"the street world has no map '{name}'.{did_you_mean(name, MAPS)}")
+    seen_by = tuple(cameras or options.cameras_of(seed, number))
+    if not set(seen_by) <= {2, 3}:
+        raise ConfigError(f"street: no camera {seen_by}; expected 2 (left), 3 (right) or both.")
     with torch.no_grad():
         street = _Street(options, seed, number, device)
-        return {k: _View(street, k).frame(wanted) for k in cameras or options.cameras_of(seed, number)}
+        return {camera: _View(street, camera).frame(wanted) for camera in seen_by}
 
 
 def draw_frame(

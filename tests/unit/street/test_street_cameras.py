@@ -11,6 +11,7 @@ from mtdc.data.datasets.kitti import KittiDepthCompletion
 from mtdc.data.datasets.street import StreetWorld
 from mtdc.data.street import LidarOptions, StreetOptions, draw_frame, draw_views
 from mtdc.data.street.writer import DRIVE, frame_files, split_seed, street_state, write_street
+from mtdc.errors import ConfigError
 from mtdc.structures import DEPTH
 
 BOTH = StreetOptions(size=(96, 320), cameras=(2, 3), lidar=LidarOptions(step=0.35, encoder=0.0))
@@ -79,6 +80,8 @@ def test_a_view_does_not_depend_on_the_other_being_drawn():
             assert np.array_equal(map_, views[camera].maps[name]), (camera, name)
     only_left = draw_frame(replace(SMALL, cameras=(2,)), 2, 0)
     assert all(np.array_equal(only_left.maps[name], views[2].maps[name]) for name in only_left.maps)
+    with pytest.raises(ConfigError, match="no camera"):
+        draw_frame(SMALL, 2, 0, camera=1)
     noise = views[2].maps["image"].astype(int) - views[3].maps["image"].astype(int)
     assert noise.std() > 2
 

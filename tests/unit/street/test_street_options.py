@@ -1,12 +1,15 @@
 """What can be asked of the street world: closed yards, wet roads, noise that varies, kinds of truth."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import scipy.ndimage
 import torch
+from mmengine.config import Config
 
+from mtdc.data.datasets.street import StreetWorld
 from mtdc.data.street import LidarOptions, StreetOptions, draw_frame, world
 from mtdc.data.street.builder import Builder
 from mtdc.data.street.ground import Ground
@@ -14,6 +17,8 @@ from mtdc.data.street.layouts import Scene
 from mtdc.data.street.primitives import Kind
 from mtdc.data.street.shading import Light
 from mtdc.data.street.truth import depth_steps, with_edge_band
+from mtdc.data.street.writer import street_state
+from mtdc.engine.street import make_street
 from mtdc.errors import ConfigError
 
 #: Half of the shots, so that the truth's scans are cheap.
@@ -198,3 +203,19 @@ def test_wrong_noise_factors_are_named():
         LidarOptions(noise_factor=(2.0, 0.5))
     with pytest.raises(ConfigError, match="lidar has no 'noise_factors'. Did you mean 'noise_factor'"):
         LidarOptions.of({"noise_factors": [1, 2]})
+
+
+def test_a_config_and_the_data_set_take_every_option(tmp_path):
+    options = {
+        "truth": "filtered", "filter_share": 0.5, "grow": 1, "grow_share": 0.25, "edge_band": 2, "cameras": [2, 3],
+        "one_camera": True, "wet": 0.5, "layouts": ["yard"],
+    }  # fmt: skip
+    lidar = {"step": 1.0, "noise_factor": [0.5, 2.0], "mount_noise": 0.02}
+    drawn = StreetWorld(2, (24, 80), lidar=lidar, **options).options
+    street = {"splits": {"train": 1}, "size": [24, 80], "lidar": lidar, "processes": 1, **options}
+    make_street(Config({"train_dataloader": {"dataset": {"data_root": str(tmp_path)}}, "street": street}))
+    assert street_state(tmp_path / "train")["options"] == json.loads(json.dumps(asdict(drawn)))
+    assert drawn.cameras == (2, 3) and drawn.lidar.noise_factor == (0.5, 2.0) and drawn.grow_share == 0.25
+    street["lidar"] = {"noise_factors": [1, 2]}
+    with pytest.raises(ConfigError, match="lidar has no 'noise_factors'"):
+        make_street(Config({"train_dataloader": {"dataset": {"data_root": str(tmp_path)}}, "street": street}))
