@@ -109,6 +109,8 @@ def _read(cfg: Config, settings: Settings, folder: str, size: tuple[int, int]) -
     if "data_root" in dataset:
         set_data_root(cfg, folder)
         dataset.split = _SPLIT
+    elif dataset.type == "StreetWorld":
+        dataset["size"] = size  # it draws while it loads
     for transform in dataset.get("transforms", ()):
         if {"height", "width"} <= transform.keys():
             transform["height"], transform["width"] = size
