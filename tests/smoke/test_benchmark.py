@@ -100,10 +100,11 @@ def test_markdown_is_written_between_its_marks(quick, tmp_path):
     for part in PARTS:
         assert written.count(f"### {part}\n") == 1
     page = tmp_path / "page.md"
-    page.write_text(f"# Mine\n\n{written}\nAfter it.\n")
+    mine = "# Mine\n\nBetween `<!-- benchmark: start -->` and `<!-- benchmark: end -->` stand numbers.\n\n"
+    page.write_text(f"{mine}{written}\nAfter it.\n")
     assert benchmark("listing", "--quick", "--markdown", page) == 0
     changed = page.read_text()
-    assert changed.startswith("# Mine\n\n<!-- benchmark: start -->\n")
+    assert changed.startswith(f"{mine}<!-- benchmark: start -->\n")
     assert changed.endswith("<!-- benchmark: end -->\n\nAfter it.\n")
     assert "### listing\n" in changed
     assert "### step" not in changed

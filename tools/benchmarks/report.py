@@ -50,13 +50,16 @@ def write(
 
 def _around(path: Path) -> tuple[str, str]:
     """What stands before and after the marks of a file."""
-    before, start, rest = path.read_text(encoding="utf-8").partition(START)
-    _, end, after = rest.partition(END)
-    if not start or not end:
+    # A mark is a line of its own: a page may speak of them.
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    words = [line.strip() for line in lines]
+    if START not in words or END not in words[words.index(START) :]:
         raise DataError(
             f"--markdown {path} exists and has no '{START}' and '{END}' to write between. Add them, or name a new file."
         )
-    return before, after
+    first = words.index(START)
+    last = words.index(END, first)
+    return "".join(lines[:first]), "\n" + "".join(lines[last + 1 :])
 
 
 def markdown_text(results: Mapping[str, Any], columns: Mapping[str, Mapping[str, str]]) -> str:
