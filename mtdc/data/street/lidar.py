@@ -21,13 +21,20 @@ from .ground import ROAD
 from .layouts import Scene
 from .primitives import Primitives
 from .rays import CameraGrid, ScanGrid, ScanPattern
+from .shading import Texture
 
 #: Elevations of the upper block in degrees.
 _UPPER = (1.94, 1.57, 1.30, .87, .58, .18, -.09, -.45, -.80, -1.20, -1.49, -1.83, -2.21, -2.55, -2.87, -3.24, -3.54, -3.94,
           -4.22, -4.59, -4.91, -5.25, -5.61, -5.96, -6.33, -6.68, -7.00, -7.29, -7.68, -8.06, -8.31, -8.71)  # fmt: skip
-#: First and last elevation of the lower block, and heights of both blocks' first and last beam above the origin.
-_LOWER = (-9.03, -25.00)
-_UPPER_HEIGHTS, _LOWER_HEIGHTS = (0.209, 0.196), (0.124, 0.105)
+#: Elevations of the lower block: measured down to -15.64, from there on at their mean step, as no camera sees them.
+_LOWER = (-9.03, -9.58, -10.07, -10.48, -10.975, -11.61, -12.125, -12.57, -13.05, -13.51, -14.085, -14.615, -15.19,
+          *(-15.64 - 0.515 * i for i in range(19)))  # fmt: skip
+#: Heights of both blocks' first and last beam above the origin, metres.
+_UPPER_HEIGHTS, _LOWER_HEIGHTS = (0.209, 0.196), (0.128, 0.110)
+#: Seed of the rings' places on the encoder's grid: a constant of the sensor.
+_RING_SEED = 64
+#: Paint that is paler than this sends every shot back.
+_PALE_PAINT = 0.32
 #: Sine of the angle under which a wet carriageway loses half of the shots that a soaked one loses at all.
 _WET_SLANT = 0.09
 
@@ -45,15 +52,17 @@ class LidarOptions:
             0 = evenly.
         mount: Metres of the sensor's origin right of, above and behind the camera.
         pitch: Degrees that the sensor looks down against the camera.
+        roll: Degrees by which the sensor's right side is the higher one in the camera's picture.
         mount_noise: Standard deviation of the mount from frame to frame, metres.
         noise: Range noise near by, metres; it grows with range.
         ring_bias: Standard deviation of a ring's constant error, metres.
         noise_factor: Least and largest factor on both from frame to frame (evenly in its logarithm).
         nearest, farthest: Ranges that are reported.
         glass_lost, glass_through: Parts of shots at glass that are lost and that pass; the rest returns.
+        paint_lost: Part of shots lost at the glossiest black paint; a dark car is seen by few points.
         lost: Part of shots lost for no reason.
         mixed: Part of shots at an edge that fall between both surfaces.
-        skew: The sensor's motion during the turn is not undone.
+        skew: Rays leave from the moving sensor: over a turn it gets on by a tenth of its speed.
     """
 
     lines: int = 64
@@ -63,6 +72,7 @@ class LidarOptions:
     encoder: float = 0.09
     mount: tuple[float, float, float] = (0.058, 0.076, 0.272)
     pitch: float = 0.6
+    roll: float = 0.605
     mount_noise: float = 0.0
     noise: float = 0.01
     ring_bias: float = 0.02
@@ -71,6 +81,7 @@ class LidarOptions:
     farthest: float = 80.0
     glass_lost: float = 0.8
     glass_through: float = 0.08
+    paint_lost: float = 0.9
     lost: float = 0.003
     mixed: float = 0.15
     skew: bool = False
@@ -83,6 +94,8 @@ class LidarOptions:
             )
         if not 0 <= self.glass_lost + self.glass_through <= 1:
             raise ConfigError(f"lidar: glass_lost + glass_through = {self.glass_lost + self.glass_through:g}; expected 0 to 1.")
+        if not 0 <= self.paint_lost <= 1:
+            raise ConfigError(f"lidar: paint_lost={self.paint_lost:g}; expected 0 to 1.")
         if len(self.noise_factor) != 2 or not 0 < self.noise_factor[0] <= self.noise_factor[1]:
             raise ConfigError(f"lidar: noise_factor={self.noise_factor}; expected the least and the largest factor, above 0.")
 
@@ -109,8 +122,7 @@ class LidarOptions:
 def beams(options: LidarOptions) -> tuple[Tensor, Tensor]:
     """Elevations in radians, highest first, and heights of the optical centres in metres: two ``(lines,)`` float64."""
     if options.lines == 64:
-        lower = torch.linspace(*_LOWER, 32, dtype=torch.float64)
-        degrees = torch.cat((torch.tensor(_UPPER, dtype=torch.float64), lower))
+        degrees = torch.tensor((*_UPPER, *_LOWER), dtype=torch.float64)
         heights = torch.cat([torch.linspace(*ends, 32, dtype=torch.float64) for ends in (_UPPER_HEIGHTS, _LOWER_HEIGHTS)])
     else:
         degrees = torch.linspace(*options.field, options.lines, dtype=torch.float64)
@@ -152,10 +164,17 @@ def mounted(camera_pose: Tensor, camera_position: Tensor, options: LidarOptions,
     """World from sensor and the sensor's origin for a camera's pose; ``jitter (3,)`` metres is added to the mount."""
     right, above, behind = options.mount
     offset = torch.tensor([right, -above, -behind], dtype=torch.float64) + jitter.double()
-    angle = math.radians(options.pitch)
+    pose = camera_pose.double()
+    return pose @ camera_from_sensor(options), camera_position.double() + pose @ offset
+
+
+def camera_from_sensor(options: LidarOptions) -> Tensor:
+    """Rotation ``(3, 3)`` from the sensor's axes (right, down, forward) to the camera's."""
+    angle, lean = math.radians(options.pitch), math.radians(-options.roll)
     cos, sin = math.cos(angle), math.sin(angle)
     down = torch.tensor([[1, 0, 0], [0, cos, sin], [0, -sin, cos]], dtype=torch.float64)
-    return camera_pose.double() @ down, camera_position.double() + camera_pose.double() @ offset
+    cos, sin = math.cos(lean), math.sin(lean)
+    return torch.tensor([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]], dtype=torch.float64) @ down
 
 
 def scan(scene: Scene, where: ScanPose, options: LidarOptions, generator: torch.Generator, bias: Tensor, reach: float = 48.0,
@@ -176,7 +195,10 @@ def scan(scene: Scene, where: ScanPose, options: LidarOptions, generator: torch.
     pattern = ScanPattern(elevations, heights, phases, math.radians(options.step), math.radians(reach))
     if options.encoder > 0:
         turned = (torch.arange(pattern.shots) + phases[:, None]) * options.step
-        pattern.jitter = (torch.round(turned / options.encoder) * options.encoder - turned) / options.step
+        # Lasers point a little to the left or right of each other, so that the grids of two rings don't line up.
+        seeded = torch.Generator().manual_seed(_RING_SEED)
+        own = torch.rand(len(elevations), 1, generator=seeded, dtype=torch.float64) * options.encoder
+        pattern.jitter = (torch.round((turned - own) / options.encoder) * options.encoder + own - turned) / options.step
     drift = where.velocity if options.skew else None
     grid = ScanGrid(pattern, where.pose, where.position, drift, device=device)
     salt = int(torch.randint(1 << 30, (1,), generator=generator))
@@ -211,6 +233,12 @@ def _lost(scene: Scene, primitives: Primitives, hits: Hits, grid: ScanGrid, opti
     lost = options.lost + 0.6 * torch.sigmoid((0.28 - strength) * 18)
     dark = on_body & (albedo < 0.1)
     lost = torch.where(dark, lost + 0.08, lost)
+    if len(primitives):
+        # Gloss sends light on and not back; dark paint has nothing else to send. How glossy differs from thing to thing.
+        painted = on_body & (primitives.texture[body] == Texture.PAINT)
+        gloss = 0.5 + 0.5 * (primitives.seed[body] % 1024).to(albedo) / 1024
+        dull = options.paint_lost * gloss * (1 - albedo / _PALE_PAINT).clamp(min=0)
+        lost = torch.where(painted, torch.maximum(lost, dull), lost)
     if scene.light.wet:
         # Water mirrors grazing light away: from 1.9 m above it, half of what hits the road beyond some 20 m is gone.
         film = scene.light.wet * torch.sigmoid((_WET_SLANT - slant) / 0.015)

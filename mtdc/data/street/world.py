@@ -21,7 +21,7 @@ from .shading import shade, shadow_map, with_wet_mirror
 from .truth import make_truth, with_edge_band
 
 #: Changes whenever a frame of the same seed would come out otherwise.
-WORLD_VERSION = 2
+WORLD_VERSION = 3
 #: The maps of a frame.
 MAPS = ("sparse_depth", "truth", "dense", "image", "normals", "semantics")
 _SCANS_EACH_SIDE = 5

@@ -13,7 +13,6 @@ Every file is written whole, and a frame's sparse map last: the reader lists spa
 from __future__ import annotations
 
 import json
-import math
 import multiprocessing
 import os
 import sys
@@ -32,6 +31,7 @@ import torch
 from ...errors import ConfigError, DataError, did_you_mean
 from ..calibration import CAMERA_FILE, VELODYNE_FILE
 from ..io import atomic_path, write_depth_png, write_json, write_png
+from .lidar import camera_from_sensor
 from .options import BASELINE_M, StreetOptions
 from .world import WORLD_VERSION, draw_views
 
@@ -187,10 +187,8 @@ def _write_calibration(drive: Path, options: StreetOptions) -> None:
     # What camera 3 sees of a point lies to the left of what camera 2 sees of it.
     right_camera = np.array([[-matrix[0, 0] * BASELINE_M], [0], [0]])
     right, above, behind = options.lidar.mount
-    angle = math.radians(options.lidar.pitch)
-    down = np.array([[1, 0, 0], [0, math.cos(angle), math.sin(angle)], [0, -math.sin(angle), math.cos(angle)]])
     # KITTI's LiDAR frame is x forward, y left, z up.
-    turn = down @ np.array([[0, -1, 0], [0, 0, -1], [1, 0, 0]])
+    turn = camera_from_sensor(options.lidar).numpy() @ np.array([[0, -1, 0], [0, 0, -1], [1, 0, 0]])
     camera = {
         "R_rect_00": np.eye(3).ravel(),
         "S_rect_02": (width, height),

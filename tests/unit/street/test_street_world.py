@@ -1,6 +1,7 @@
 """Frames of the street world: the LiDAR against hand-computed geometry, what the truth promises, and repetition to the bit."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,12 +14,12 @@ from mtdc.data.street.layouts import LAYOUTS, Scene, draw_scene
 from mtdc.data.street.lidar import ScanPose, beams, mounted, scan, sparse_depth
 from mtdc.data.street.primitives import Kind
 from mtdc.data.street.rays import CameraGrid, rotation
-from mtdc.data.street.shading import Light
+from mtdc.data.street.shading import Light, Texture
 from mtdc.data.street.truth import make_truth, nearest_agreeing, without_occluded
 from mtdc.errors import ConfigError
 
 SMALL = StreetOptions(size=(96, 320))
-EXACT = LidarOptions(noise=0.0, ring_bias=0.0, mixed=0.0, lost=0.0, pitch=0.0, encoder=0.0)
+EXACT = LidarOptions(noise=0.0, ring_bias=0.0, mixed=0.0, lost=0.0, pitch=0.0, roll=0.0, encoder=0.0)
 NO_BIAS = torch.zeros(64)
 
 
@@ -47,8 +48,8 @@ def test_beams_stand_as_measured():
     angles, heights = beams(LidarOptions())
     degrees = torch.rad2deg(angles)
     assert len(angles) == 64 and (degrees[1:] < degrees[:-1]).all()
-    assert degrees[0] == pytest.approx(1.94) and degrees[31] == pytest.approx(-8.71) and degrees[63] == pytest.approx(-25.0)
-    assert (degrees[32] - degrees[63]) / 31 == pytest.approx(0.515, abs=1e-3)
+    assert degrees[0] == pytest.approx(1.94) and degrees[31] == pytest.approx(-8.71) and degrees[63] == pytest.approx(-24.91)
+    assert (degrees[32] - degrees[45]) / 13 == pytest.approx(0.508, abs=1e-3)
     # 28 cm above the camera in the upper block, 18 to 20 in the lower.
     above = heights + LidarOptions().mount[1]
     assert above[:32].min() > 0.26 and above[:32].max() < 0.29 and above[32:].min() > 0.17 and above[32:].max() < 0.21
@@ -73,6 +74,38 @@ def test_a_scan_of_a_wall_has_the_rings_elevations_and_azimuth_steps():
         torch.testing.assert_close(ordered[1:] - ordered[:-1], torch.full_like(ordered[1:], 0.1676), atol=2e-3, rtol=0)
         firsts.append(float(ordered[0]) / 0.1676 % 1)
     assert np.ptp(firsts) > 0.1, "rings share their azimuths"
+
+
+def test_rings_fire_on_grids_of_their_own():
+    wall = one_body(Kind.BOX, (0, 20.5, 0), (100, 0.5, 100))
+    options = LidarOptions(**{**EXACT.__dict__, "encoder": 0.09, "farthest": 200.0})
+    result, _ = straight_scan(wall, options)
+    x, y, z = result.points.double()
+    angles, heights = beams(options)
+    level = torch.hypot(x - 0.058, y + 0.272)
+    ring = (z - (1.65 + 0.076 + heights)[:, None] - level * torch.tan(angles)[:, None]).abs().min(0).indices
+    azimuth = torch.rad2deg(torch.atan2(x - 0.058, y + 0.272))
+    places = []
+    for number in range(0, 40, 4):
+        turned = np.exp(2j * np.pi * azimuth[ring == number].numpy() / 0.09)
+        assert abs(turned.mean()) > 0.95, "a ring's shots must lie on one grid of 0.09 degrees"
+        steps = azimuth[ring == number].sort().values.diff()
+        assert set(np.round(steps.numpy() / 0.09).astype(int)) == {1, 2} and steps.mean() == pytest.approx(0.1676, abs=1e-3)
+        places.append(turned.mean() / abs(turned.mean()))
+    assert abs(np.mean(places)) < 0.7, "the rings' grids line up"
+
+
+def test_dark_gloss_sends_few_shots_back():
+    def returned(color, texture, options=EXACT):
+        body = one_body(Kind.BOX, (0, 10.5, 0), (100, 0.5, 100))
+        body = replace(body, color=torch.tensor(color)[:, None], texture=torch.tensor([int(texture)]), seed=body.seed * 0)
+        return straight_scan(body, options)[0].points.shape[1]
+
+    pale, plain = returned((0.9, 0.9, 0.9), Texture.PAINT), returned((0.06, 0.06, 0.06), Texture.PLAIN)
+    # Half the gloss (seed 0), 0.9 of it lost at black, and 1 - 0.06 / 0.32 of that at this paint.
+    expected = 1 - 0.5 * 0.9 * (1 - 0.06 / 0.32)
+    assert returned((0.06, 0.06, 0.06), Texture.PAINT) / pale == pytest.approx(expected, abs=0.02)
+    assert returned((0.06, 0.06, 0.06), Texture.PAINT, LidarOptions(**{**EXACT.__dict__, "paint_lost": 0.0})) == plain
 
 
 def test_a_point_behind_an_edge_is_seen_past_it_by_the_parallax_of_the_beams_height():
