@@ -16,6 +16,8 @@ from torch import Tensor
 COARSE = 8
 #: Windows, in pixels, tried one after the other on pixels that are still empty.
 WINDOWS = (5, 7, 13)
+#: Rows and columns in which the farthest surface is looked for: wide enough to meet a point of every line of a 64-line LiDAR.
+FAR_WINDOW = (9, 7)
 #: Kernel of the smoothing, along rows and along columns.
 BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
@@ -33,6 +35,16 @@ def closest_surface_fill(sparse_depth: Tensor) -> Tensor:
         near = torch.where(near > 0, near, _grow_square(near, window))
     near = torch.where(near > 0, near, _fill_wide_gaps(near))
     return torch.where(near > 0, 1 / near.clamp(min=1e-6), 0)
+
+
+def farthest_surface_fill(sparse_depth: Tensor) -> Tensor:
+    """The greatest measured depth in 9 rows and 7 columns around each pixel, 0 where nothing was measured there.
+
+    Shapes: ``(B, 1, H, W)`` metres, 0 = not measured -> the same.
+    """
+    rows, columns = FAR_WINDOW
+    tall = functional.max_pool2d(sparse_depth, (rows, 1), 1, (rows // 2, 0))
+    return functional.max_pool2d(tall, (1, columns), 1, (0, columns // 2))
 
 
 def smooth(depth: Tensor) -> Tensor:

@@ -4,7 +4,8 @@ import pytest
 import torch
 from support import sparse_map
 
-from mtdc.layers.fill import closest_surface_fill, smooth
+from mtdc.inputs.relative_fill import RelativeFill
+from mtdc.layers.fill import closest_surface_fill, farthest_surface_fill, smooth
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (64, 64), (17, 200), (375, 1242)])
@@ -109,3 +110,35 @@ def test_smoothing_by_hand():
     row = torch.tensor([1.0, 4, 6, 4, 1])
     assert torch.allclose(smooth(depth)[0, 0, 2:7, 2:7], row[:, None] * row)
     assert torch.allclose(smooth(torch.full((2, 1, 3, 4), 7.0)), torch.tensor(7.0))
+
+
+def test_farthest_surface_is_the_greatest_depth_of_its_window():
+    sparse = sparse_map(23, 31, density=0.05)
+    filled = farthest_surface_fill(sparse)
+    for row, column in ((0, 0), (4, 3), (11, 15), (22, 30), (20, 2)):
+        window = sparse[:, :, max(0, row - 4) : row + 5, max(0, column - 3) : column + 4]
+        assert torch.equal(filled[:, 0, row, column], window.amax(dim=(1, 2, 3)))
+
+
+def test_relative_fill_by_hand():
+    """One near row over a far one: what every channel says beside and on the step."""
+    sparse = torch.zeros(1, 1, 40, 24)
+    sparse[..., :20, :] = 40.0
+    sparse[..., 20:, :] = 10.0
+    x, layout, base = RelativeFill()({"sparse_depth": sparse})
+    channels = dict(zip(layout, x[0, :, :, 12], strict=True))
+    # The near side grows by two rows, to row 18: the average of rows 15 to 19 has 4/16 + 1/16 of them near.
+    torch.testing.assert_close(base[0, 0, [5, 17, 30], 12], torch.tensor([40.0, 40 - 30 * 5 / 16, 10.0]))
+    fill = base[0, 0, :, 12]
+    torch.testing.assert_close(channels["log_fill"], fill.log())
+    torch.testing.assert_close(channels["fill"], fill / 20)
+    torch.testing.assert_close(channels["near_step"][[5, 19, 30]], torch.tensor([40.0, 10, 10]) / fill[[5, 19, 30]] - 1)
+    torch.testing.assert_close(
+        channels["far_step"][[5, 19, 21, 30]], (torch.tensor([40.0, 40, 40, 10]) / fill[[5, 19, 21, 30]]).log()
+    )
+    torch.testing.assert_close(channels["sparse_step"], (sparse[0, 0, :, 12] / fill).log())
+    assert (channels["mask"] == 1).all()
+    twice = RelativeFill()({"sparse_depth": 2 * sparse})
+    steps = [i for i, name in enumerate(layout) if name not in ("log_fill", "fill")]
+    torch.testing.assert_close(twice.x[:, steps], x[:, steps], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(twice.base_depth, 2 * base)
