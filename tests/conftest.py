@@ -30,3 +30,10 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no folder {folder.name}/ with real frames beside the repository")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Whatever a test did to torch's threads: two of them wait for each other most of the time on a busy machine."""
+    yield
+    torch.set_num_threads(1)

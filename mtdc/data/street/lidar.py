@@ -234,7 +234,7 @@ def _lost(scene: Scene, primitives: Primitives, hits: Hits, grid: ScanGrid, opti
     dark = on_body & (albedo < 0.1)
     lost = torch.where(dark, lost + 0.08, lost)
     if len(primitives):
-        # Gloss sends light on and not back; dark paint has nothing else to send. How glossy differs from thing to thing.
+        # Gloss sends light on and not back; dark paint has nothing else to send. How glossy differs from body to body.
         painted = on_body & (primitives.texture[body] == Texture.PAINT)
         gloss = 0.5 + 0.5 * (primitives.seed[body] % 1024).to(albedo) / 1024
         dull = options.paint_lost * gloss * (1 - albedo / _PALE_PAINT).clamp(min=0)

@@ -216,8 +216,14 @@ def _run(jobs: list[tuple[Any, ...]], processes: int) -> Iterator[int]:
     """Draw all jobs; yields as they end."""
     processes = min(processes, len(jobs))
     if processes <= 1:
-        for job in jobs:
-            yield _write_frame(*job)
+        # One process is one core, as in the pool: threads gain little here and wait for each other on a busy machine.
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            for job in jobs:
+                yield _write_frame(*job)
+        finally:
+            torch.set_num_threads(threads)
         return
     # Forked workers need no guard in the caller's script; elsewhere than on Linux a fork is not safe.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
