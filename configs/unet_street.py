@@ -1,6 +1,7 @@
 # A U-Net from a fill, trained on the street world alone, for real scans of an HDL-64 in KITTI's camera: depth is its one task.
-# Half resolution inside (space to depth, sub-pixel head), 1.2 M parameters.
-_base_ = ['_base_/evaluation.py', '_base_/runtime.py']
+# Half resolution inside (space to depth, sub-pixel head), 1.2 M parameters. 2660 steps, seed 0, bfloat16, 28 minutes of one core:
+# RMSE / MAE 851.5 / 215.3 mm on 24 real frames of drive 2011_09_26_0001 (morphological fill 1045.5 / 267.4).
+_base_ = ['_base_/datasets/street_wide.py', '_base_/evaluation.py', '_base_/runtime.py']
 
 model = dict(
     type='MultiTaskModel',
@@ -21,43 +22,6 @@ model = dict(
                 upsampling='sub_pixel',
                 losses=dict(l1=dict(type='L1'), l2=dict(type='L2', weight=0.03))))),
     weighting=dict(type='FixedWeighting', weights=dict(depth=1.0)))
-
-data_root = 'data/street_wide'
-street = dict(seed=0, size=(352, 1216), splits=dict(train=420, val=20), truth='raw', processes=None)
-
-train_dataloader = dict(
-    batch_size=6,
-    num_workers=1,
-    persistent_workers=True,
-    drop_last=True,
-    sampler=dict(type='EpochSampler', shuffle=True),
-    dataset=dict(
-        type='KittiDepthCompletion',
-        data_root=data_root,
-        split='train',
-        cameras=(2,),
-        transforms=[
-            dict(type='RandomCrop', height=256, width=384),
-            dict(type='RandomFlip', probability=0.5),
-            dict(type='RandomDepthScale', factor=(0.8, 1.25)),
-            dict(type='RandomPointDropout', ratio=(0.0, 0.3), probability=0.3)]))
-val_dataloader = dict(
-    batch_size=1,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type='KittiDepthCompletion', data_root=data_root, split='val', cameras=(2,), transforms=[]))
-# `mtdc test` is for real frames: both cameras, the lower 352 rows.
-test_dataloader = dict(
-    batch_size=1,
-    num_workers=1,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='KittiDepthCompletion',
-        data_root='data/kitti',
-        split='val',
-        cameras=(2, 3),
-        transforms=[dict(type='BottomCrop', height=352, width=1216)]))
 
 test_evaluator = [
     dict(type='KittiDepthMetric', clamp_m=(0.9, 100.0)),
