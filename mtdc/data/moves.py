@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ..errors import DataError
 from ..geometry import crop_intrinsics, flip_intrinsics, resize_intrinsics
 from ..structures import Field, Frame
 
@@ -32,6 +33,20 @@ def start_view(meta: Mapping[str, Any], size: tuple[int, int]) -> dict[str, Any]
 def _moved(frame: Frame, move: Callable[[np.ndarray, Field], np.ndarray], intrinsics: np.ndarray | None, **meta: Any) -> Frame:
     maps = {key: move(array, frame.fields[key]) for key, array in frame.maps.items()}
     return Frame(maps, dict(frame.fields), intrinsics, {**start_view(frame.meta, frame.size), **meta})
+
+
+def check_window(frame: Frame, height: int, width: int, transform: str) -> None:
+    """Refuse a frame that is smaller than the window a transform wants.
+
+    Raises:
+        DataError: It is; the text names the frame, both sizes and the transform.
+    """
+    if frame.size[0] < height or frame.size[1] < width:
+        name, (rows, columns) = frame.meta.get("sample_id", "without a name"), frame.size
+        raise DataError(
+            f"frame {name} is {columns}x{rows} (width x height), smaller than {transform}'s {width}x{height}; "
+            "choose a smaller crop or leave it away."
+        )
 
 
 def crop_frame(frame: Frame, left: int, top: int, height: int, width: int) -> Frame:

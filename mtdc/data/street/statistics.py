@@ -54,7 +54,9 @@ def frame_statistics(sparse: np.ndarray, truth: np.ndarray | None = None) -> dic
     numbers = [*_coverage(sparse), *_lines(sparse), *_behind(sparse)]
     if truth is not None:
         numbers += _truth(sparse, crop(truth))
-    return dict(zip(BANDS, numbers, strict=False))
+    of_truth = [name for name in BANDS if "truth" in name or name.startswith("nearest fill")]
+    names = [name for name in BANDS if truth is not None or name not in of_truth]
+    return dict(zip(names, numbers, strict=True))
 
 
 def table(frames: Iterable[tuple[np.ndarray, np.ndarray | None]]) -> dict[str, list[float]]:

@@ -13,10 +13,9 @@ from __future__ import annotations
 import numpy as np
 
 from ...contracts import Transform
-from ...errors import DataError
 from ...registry import TRANSFORMS
 from ...structures import Frame
-from ..moves import crop_frame
+from ..moves import check_window, crop_frame
 
 
 @TRANSFORMS.register_module()
@@ -40,11 +39,6 @@ class BottomCrop(Transform):
 
     def __call__(self, frame: Frame, generator: np.random.Generator) -> Frame:
         """The window of the frame; nothing is random."""
+        check_window(frame, self.height, self.width, "BottomCrop")
         height, width = frame.size
-        if height < self.height or width < self.width:
-            name = frame.meta.get("sample_id", "without a name")
-            raise DataError(
-                f"frame {name} is {width}x{height} (width x height), smaller than BottomCrop's {self.width}x{self.height}; "
-                "choose a smaller crop or leave it away."
-            )
         return crop_frame(frame, round((width - self.width) / 2), height - self.height, self.height, self.width)

@@ -13,10 +13,9 @@ from __future__ import annotations
 import numpy as np
 
 from ...contracts import Transform
-from ...errors import DataError
 from ...registry import TRANSFORMS
 from ...structures import Frame
-from ..moves import crop_frame
+from ..moves import check_window, crop_frame
 
 
 @TRANSFORMS.register_module()
@@ -40,13 +39,8 @@ class RandomCrop(Transform):
 
     def __call__(self, frame: Frame, generator: np.random.Generator) -> Frame:
         """A window of the frame."""
+        check_window(frame, self.height, self.width, "RandomCrop")
         height, width = frame.size
-        if height < self.height or width < self.width:
-            name = frame.meta.get("sample_id", "without a name")
-            raise DataError(
-                f"frame {name} is {width}x{height} (width x height), smaller than RandomCrop's {self.width}x{self.height}; "
-                "choose a smaller crop or leave it away."
-            )
         top = int(generator.integers(height - self.height + 1))
         left = int(generator.integers(width - self.width + 1))
         return crop_frame(frame, left, top, self.height, self.width)
