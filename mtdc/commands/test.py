@@ -4,6 +4,11 @@
     mtdc test classical/nearest_kitti --data-root data/kitti --split val
 
 Prints a table and writes the same numbers, each frame's and the protocol as JSON. Methods without weights take no checkpoint.
+
+    mtdc test aux_image_kitti epoch_30.pth --data-root data/kitti --submission submission.zip
+
+completes KITTI's 1,000 test frames, which have no public ground truth, and zips them as its server wants them. The archive is
+checked before it takes its name; run again after an interruption, the command goes on.
 """
 
 from __future__ import annotations
@@ -13,6 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ..errors import ConfigError
 from .train import add_launcher, add_options, work_folder
 
 
@@ -26,26 +32,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--save-depth", type=Path, metavar="DIR", help="write predictions, as large as evaluated (cropped), as KITTI PNGs"
     )
+    parser.add_argument(
+        "--submission", type=Path, metavar="OUT.zip", help="complete KITTI's test frames for its server; nothing is measured"
+    )
+    parser.add_argument(
+        "--allow-partial", action="store_true", help="with --submission: another number of frames than 1,000, to try it"
+    )
     parser.add_argument("--work-dir", type=Path, metavar="DIR", help="where the log goes; default: test/ beside the checkpoint")
     add_options(parser)
     add_launcher(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate."""
+    """Evaluate, or make a submission."""
     from ..engine.config import load_config, require, set_data_root
-    from ..engine.distributed import processes
-    from ..engine.result import check_writable, save_result
-    from ..engine.runs import RESULT_NAME, evaluate
 
     cfg = load_config(args.config, args.cfg_options)
     if args.data_root:
         set_data_root(cfg, args.data_root)
     require(cfg, "test_dataloader")
-    if args.split:
-        cfg.test_dataloader.dataset.split = args.split
     run_folder = work_folder(args.config, None) if args.checkpoint is None else args.checkpoint.parent
     folder = args.work_dir if args.work_dir is not None else run_folder / "test"
+    if args.submission is None:
+        _measure(args, cfg, folder)
+    else:
+        _submit(args, cfg, folder)
+    return 0
+
+
+def _measure(args: argparse.Namespace, cfg: Any, folder: Path) -> None:
+    from ..engine.distributed import processes
+    from ..engine.result import check_writable, save_result
+    from ..engine.runs import RESULT_NAME, evaluate
+
+    if args.allow_partial:
+        raise ConfigError("--allow-partial belongs to --submission.")
+    if args.split:
+        cfg.test_dataloader.dataset.split = args.split
     out = args.out if args.out is not None else folder / RESULT_NAME
     check_writable(out)
     with processes(args.launcher):
@@ -56,7 +79,22 @@ def run(args: argparse.Namespace) -> int:
     if main:
         save_result(out, result)
         report(result, out)
-    return 0
+
+
+def _submit(args: argparse.Namespace, cfg: Any, folder: Path) -> None:
+    from ..engine import submission
+    from ..engine.distributed import processes
+
+    for option, value in (("--out", args.out), ("--save-depth", args.save_depth)):
+        if value is not None:
+            raise ConfigError(
+                f"{option} and --submission don't go together: nothing is measured, and the archive holds the maps."
+            )
+    cfg.test_dataloader.dataset.split = args.split or submission.SPLIT
+    with processes(args.launcher):
+        made = submission.make_submission(cfg, args.checkpoint, folder, args.submission, args.allow_partial, args.launcher)
+    if made is not None:
+        sys.stdout.write(f"{submission.describe(made)}\n")
 
 
 def report(result: dict[str, Any], path: Path) -> None:

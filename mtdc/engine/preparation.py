@@ -12,7 +12,7 @@ import mmengine.runner  # noqa: F401  (registers hooks and loops)
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import DATA_SAMPLERS, HOOKS, OPTIM_WRAPPERS, OPTIMIZERS, PARAM_SCHEDULERS, Registry
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
 from ..data import sampler  # noqa: F401  (registers the sampler that configs name)
 from ..data.dataset import DepthDataset
@@ -73,7 +73,7 @@ def seed_of(cfg: Config) -> int:
     return seed
 
 
-def loader(cfg: Config, name: str, dataset: DepthDataset) -> dict[str, Any]:
+def loader(cfg: Config, name: str, dataset: DepthDataset | Subset[dict[str, Any]]) -> dict[str, Any]:
     """A dataloader as the Runner takes it, around a data set that is built.
 
     Raises:

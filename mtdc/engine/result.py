@@ -58,17 +58,22 @@ def _comparison(result: Mapping[str, Any], others: Mapping[str, Any], units: Map
     return lines
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: Path, option: str = "--out", example: str = "result.json") -> None:
     """Refuse before the work what would fail after it.
+
+    Args:
+        path: The file to be written.
+        option: The command's option that names it, for messages.
+        example: A file name for it, for messages.
 
     Raises:
         DataError: A result can't be written there.
     """
     if path.is_dir():
-        raise DataError(f"--out {path} is a folder; expected a file name such as {path / 'result.json'}.")
+        raise DataError(f"{option} {path} is a folder; expected a file name such as {path / example}.")
     parent = next(folder for folder in path.absolute().parents if folder.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise DataError(f"--out {path} can't be written: {parent} is {'not writable' if parent.is_dir() else 'a file'}.")
+        raise DataError(f"{option} {path} can't be written: {parent} is {'not writable' if parent.is_dir() else 'a file'}.")
 
 
 def save_result(path: str | Path, result: Mapping[str, Any]) -> None:

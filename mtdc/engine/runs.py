@@ -6,7 +6,7 @@ import copy
 import importlib
 import itertools
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.evaluator import Evaluator
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ..compatibility import mend_torchvision
 from ..data.dataset import DepthDataset
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError
 from ..model import MultiTaskModel, build_model
 from . import hooks
 from .checkpoint import check_fits, file_hash, last_checkpoint, load_weights, read_checkpoint
@@ -201,6 +202,7 @@ def evaluate(
 
     Raises:
         ConfigError: The network has weights and no checkpoint is given.
+        DataError: No frame has ground truth, and no predictions are to be saved either.
     """
     require(cfg, "test_dataloader", "test_evaluator", "randomness")
     model = build_model(cfg.model)
@@ -214,6 +216,25 @@ def evaluate(
         saving.append(hooks.SaveDepthHook(save_depth))
         if is_main_process():
             saving[0].check()
+    elif targets and not any(data.count(field) for field in targets):
+        raise DataError(
+            f"split '{data.split}' of {cfg.test_dataloader.dataset.get('data_root')} has no ground truth, so nothing can be "
+            "measured. To write depth maps: --submission OUT.zip for KITTI's server, or --save-depth DIR for PNGs alone."
+        )
+    predict(cfg, model, test_loader, evaluator, saving, work_dir, launcher)
+    return _result(cfg, evaluator, data, cfg.test_dataloader.dataset, checkpoint)
+
+
+def predict(
+    cfg: Config,
+    model: MultiTaskModel,
+    test_loader: dict[str, Any],
+    evaluator: Evaluator,
+    custom_hooks: Sequence[Hook],
+    work_dir: Path,
+    launcher: str = "none",
+) -> None:
+    """Run a model over the frames of a loader; the evaluator and the hooks see every prediction."""
     runner = _runner(
         cfg,
         model,
@@ -222,11 +243,10 @@ def evaluate(
         test_dataloader=test_loader,
         test_evaluator=evaluator,
         test_cfg=cfg.get("test_cfg") or {},
-        custom_hooks=saving,
+        custom_hooks=list(custom_hooks),
     )
     with _workers_ended(runner):
         runner.test()
-    return _result(cfg, evaluator, data, cfg.test_dataloader.dataset, checkpoint)
 
 
 def load_trained(model: MultiTaskModel, checkpoint: Path | None) -> None:
