@@ -185,7 +185,7 @@ class Camera:
                     raise DataError(
                         f"{scan.path} is a velodyne scan: give --calib DIR with calib_cam_to_cam.txt and calib_velo_to_cam.txt."
                     )
-                self.calibration.velodyne_to_camera(self.index)
+                _ = self.calibration.camera(self.index).lidar_to_image
                 return
 
     def read(self, path: Path) -> np.ndarray:
@@ -196,7 +196,7 @@ class Camera:
         """
         if path.suffix.lower() == VELODYNE_SUFFIX:
             assert self.calibration is not None, "check() comes first"
-            return self.calibration.project_velodyne(read_velodyne(path), self.index)
+            return self.calibration.camera(self.index).sparse_depth(read_velodyne(path))
         depth = read_depth(path)
         if self._size is not None and depth.shape != self._size:
             (height, width), (expected_height, expected_width) = depth.shape, self._size

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from ..geometry import project, splat_nearest
+from .pinhole import PinholeCamera
 
 CAMERA_FILE = "calib_cam_to_cam.txt"
 VELODYNE_FILE = "calib_velo_to_cam.txt"
@@ -60,33 +60,26 @@ class Calibration:
         width, height = self._value(CAMERA_FILE, f"S_rect_{camera:02d}", 2)
         return round(float(height)), round(float(width))
 
-    def velodyne_to_camera(self, camera: int) -> np.ndarray:
-        """``P_rect R_rect_00 T_velo_cam``, ``(3, 4)``: homogeneous LiDAR points (metres) to pixels times depth.
+    def camera(self, camera: int) -> PinholeCamera:
+        """A rectified camera, with the LiDAR's place where ``calib_velo_to_cam.txt`` gives it.
 
         Raises:
-            DataError: A key or ``calib_velo_to_cam.txt`` is missing.
+            DataError: The file has no such camera, or ``calib_velo_to_cam.txt`` lacks a key.
         """
+        name = f"{self.folder} camera {camera}"
+        if self.velodyne is None:
+            missing = f"{self.folder / VELODYNE_FILE} does not exist; it is needed to place LiDAR points in the image."
+            return PinholeCamera(name, self.projection(camera), self.size(camera), None, missing)
         rectification, transform = np.eye(4), np.eye(4)
         rectification[:3, :3] = self._value(CAMERA_FILE, "R_rect_00", 9).reshape(3, 3)
         transform[:3, :3] = self._value(VELODYNE_FILE, "R", 9).reshape(3, 3)
         transform[:3, 3] = self._value(VELODYNE_FILE, "T", 3)
-        return self.projection(camera) @ rectification @ transform
-
-    def project_velodyne(self, points: np.ndarray, camera: int) -> np.ndarray:
-        """Sparse depth of a scan, the nearest point of a pixel kept; the car's own motion during the scan is not undone.
-
-        Shapes: ``(N, 3)`` or ``(N, 4)`` LiDAR frame, metres -> ``(H, W)`` float32 metres, 0 = no point.
-
-        Raises:
-            DataError: A key or ``calib_velo_to_cam.txt`` is missing.
-        """
-        pixels, depth = project(np.asarray(points, dtype=np.float64)[:, :3], self.velodyne_to_camera(camera))
-        return splat_nearest(pixels, depth, *self.size(camera))
+        return PinholeCamera(name, self.projection(camera), self.size(camera), rectification @ transform)
 
     def _value(self, file: str, key: str, count: int) -> np.ndarray:
         values = self.cameras if file == CAMERA_FILE else self.velodyne
         if values is None:
-            raise DataError(f"{self.folder / file} does not exist; it is needed to place LiDAR points in the image.")
+            raise DataError(f"{self.folder / file} does not exist.")
         if key not in values:
             known = [name for name in values if name.rpartition("_")[0] == key.rpartition("_")[0]]
             raise DataError(f"{self.folder / file} has no key '{key}'. Keys like it: {', '.join(sorted(known)) or 'none'}.")

@@ -32,7 +32,7 @@ def test_projection_by_hand(tmp_path):
     # LiDAR (9.5, -1, -2) is camera (1, 2, 9.5): y = (100 + 475 + 13, 400 + 190 + 3, 10), so u = 58.8, v = 59.3, depth 10.
     # The second point lies behind it on the same pixel, the third behind the camera.
     scan = np.array([[9.5, -1, -2, 0.3], [19.5, -1.92, -3.935, 0.1], [-9.5, 1, 2, 0]], np.float32)
-    depth = calibration.project_velodyne(scan, 2)
+    depth = calibration.camera(2).sparse_depth(scan)
     assert depth.shape == (375, 1242) and depth.dtype == np.float32
     assert np.argwhere(depth).tolist() == [[59, 59]]
     assert depth[59, 59] == pytest.approx(10)
@@ -48,7 +48,7 @@ def test_missing_keys_are_named(tmp_path):
         read_calibration(tmp_path / "nowhere")
     (tmp_path / "calib_velo_to_cam.txt").unlink()
     with pytest.raises(DataError, match=r"calib_velo_to_cam.txt does not exist"):
-        read_calibration(tmp_path).project_velodyne(np.zeros((1, 4)), 2)
+        _ = read_calibration(tmp_path).camera(2).lidar_to_image
     with pytest.raises(DataError, match=r"no line 'key: numbers'"):
         read_calibration(folder(tmp_path, cameras="calib_time: 09-Jan-2012 13:57:47\n"))
 
@@ -111,12 +111,12 @@ def test_real_scan_against_the_official_sparse_map(shared, camera):
     measured = official > 0
     assert calibration.size(camera) == official.shape
 
-    raw = calibration.project_velodyne(scan, camera)
+    raw = calibration.camera(camera).sparse_depth(scan)
     assert abs(np.count_nonzero(raw) - np.count_nonzero(measured)) < 40  # 19137 and 19154 for camera 2
 
     # One turn takes 0.1037 s and the camera fires when the LiDAR looks ahead; the car drove about 12.75 m/s straight on.
     azimuth = np.arctan2(scan[:, 1], scan[:, 0])
     scan[:, 0] -= 12.75 * azimuth / (2 * np.pi) * 0.1037
-    still = calibration.project_velodyne(scan, camera)
+    still = calibration.camera(camera).sparse_depth(scan)
     same = np.abs(still - official)[measured] < 1.5 / 256
     assert same.mean() > 0.7  # 0.73; a projection that is off by one pixel in u, v or camera: below 0.1

@@ -50,7 +50,7 @@ def test_the_calibration_places_lidar_points_where_the_world_has_them(tmp_path):
     # A point 10 m ahead of the LiDAR on its own axis, which looks down by 0.6 degrees from 7.6 cm above and 27 cm behind, and
     # leans to the left by 0.605 degrees.
     angle, lean = np.deg2rad(0.6), np.deg2rad(0.605)
-    image = calibration.velodyne_to_camera(2) @ np.array([10.0, 0, 0, 1])
+    image = calibration.camera(2).lidar_to_image @ np.array([10.0, 0, 0, 1])
     depth = 10 * np.cos(angle) - 0.272
     assert image[2] == pytest.approx(depth, abs=1e-6)
     matrix = OPTIONS.camera_matrix()
@@ -59,7 +59,7 @@ def test_the_calibration_places_lidar_points_where_the_world_has_them(tmp_path):
     assert image[0] / image[2] == pytest.approx(matrix[0, 2] + matrix[0, 0] * right / depth, abs=1e-4)
     assert image[1] / image[2] == pytest.approx(matrix[1, 2] + matrix[1, 1] * below / depth, abs=1e-4)
     # What lies to the sensor's right is higher in the picture by the lean.
-    to_pixels = calibration.velodyne_to_camera(2)
+    to_pixels = calibration.camera(2).lidar_to_image
     aside = np.linalg.solve(matrix, to_pixels @ np.array([0, -10.0, 0, 0]))
     np.testing.assert_allclose(aside, (10 * np.cos(lean), -10 * np.sin(lean), 0), atol=1e-6)
 
