@@ -19,19 +19,14 @@ import cv2
 import numpy as np
 
 from ..errors import DataError
+from .raw_bytes import PNG_GRAY, PNG_PALETTE, bytes_of, check_picture, png_header, read_npy
 
 #: Stored value of one metre in a depth PNG (KITTI's convention).
 DEPTH_PNG_SCALE = 256.0
 #: No depth sensor of the field sees farther (metres); more is nearly always millimetres.
 FARTHEST_DEPTH_M = 1000.0
-
-_PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
-_JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
-#: Where the two bytes "bits a sample, colour type" stand in a PNG.
-_PNG_BITS = 24
-_PNG_GRAY, _PNG_PALETTE = 0, 3
-#: An end mark farther from the end than this belongs to something else (a thumbnail in the header).
-_TAIL_BYTES = 1024
+#: A PNG's bytes up to bits a sample and colour type.
+_PNG_HEADER_BYTES = 26
 
 
 # ---- Reading
@@ -46,7 +41,7 @@ def read_depth_png(path: str | Path) -> np.ndarray:
     Raises:
         DataError: The file is missing, broken, 8-bit, or has colour channels.
     """
-    stored = _decode(path, "depth PNG", cv2.IMREAD_UNCHANGED)
+    stored = _decode(bytes_of(path, "depth PNG"), f"depth PNG {path}", cv2.IMREAD_UNCHANGED)
     if stored.ndim != 2:
         raise DataError(
             f"depth PNG {path} has {stored.shape[2]} channels; expected one (uint16, metres * 256). "
@@ -76,14 +71,7 @@ def read_depth(path: str | Path) -> np.ndarray:
         raise DataError(
             f"depth file {path} ends in '{suffix}'; expected .png (uint16, metres * 256) or .npy (float metres, 2-D)."
         )
-    _bytes_of(path, "depth file")
-    try:
-        depth = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"depth file {path} can't be read as a plain .npy array ({error}).") from error
-    if not isinstance(depth, np.ndarray):
-        raise DataError(f"depth file {path} holds several arrays ({type(depth).__name__}); expected one map (H, W) of metres.")
-    return check_depth(depth, f"depth file {path}")
+    return check_depth(read_npy(path, "depth file"), f"depth file {path}")
 
 
 def check_depth(depth: np.ndarray, name: str) -> np.ndarray:
@@ -115,8 +103,8 @@ def check_depth(depth: np.ndarray, name: str) -> np.ndarray:
         raise DataError(f"{name} holds negative depth ({low:g}); expected metres with 0 = none.")
     if high > FARTHEST_DEPTH_M:
         raise DataError(
-            f"{name} holds depth up to {high:g}, which is no distance in metres: divide millimetres by 1000, the values of a "
-            "KITTI depth PNG by 256."
+            f"{name} holds depth up to {high:g}, which is no distance in metres: divide millimetres by 1000 (then up to "
+            f"{high / 1000:.4g} m), the values of a KITTI depth PNG by {DEPTH_PNG_SCALE:g} ({high / DEPTH_PNG_SCALE:.4g} m)."
         )
     return np.ascontiguousarray(depth, dtype=np.float32)
 
@@ -128,17 +116,10 @@ def is_depth_png(path: str | Path) -> bool:
     """
     try:
         with Path(path).open("rb") as file:
-            header = file.read(_PNG_BITS + 2)
+            header = png_header(file.read(_PNG_HEADER_BYTES))
     except OSError:
         return True
-    return _png_format(header) in (None, (16, _PNG_GRAY))
-
-
-def _png_format(start: bytes) -> tuple[int, int] | None:
-    """Bits a sample and colour type, or None where the file's start is not that of a PNG."""
-    if not start.startswith(_PNG_START) or len(start) < _PNG_BITS + 2:
-        return None
-    return start[_PNG_BITS], start[_PNG_BITS + 1]
+    return header is None or (header.bits, header.color_type) == (16, PNG_GRAY)
 
 
 def read_image(path: str | Path) -> np.ndarray:
@@ -150,7 +131,8 @@ def read_image(path: str | Path) -> np.ndarray:
     Raises:
         DataError: The file is missing or broken.
     """
-    return _decode(path, "image", cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)[..., ::-1].astype(np.float32)
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    return _decode(bytes_of(path, "image"), f"image {path}", flags)[..., ::-1].astype(np.float32)
 
 
 def read_labels(path: str | Path) -> np.ndarray:
@@ -171,14 +153,14 @@ def read_raw_png(path: str | Path, channels: int = 1, kind: str = "map") -> np.n
     Raises:
         DataError: The file is missing, broken or no PNG, uses a palette or fewer than 8 bits, or has other channels.
     """
-    header = _bytes_of(path, kind)[: _PNG_BITS + 2].tobytes()
-    if not header.startswith(_PNG_START):
+    data = bytes_of(path, kind)
+    header = check_picture(data, f"{kind} {path}")
+    if header is None:
         raise DataError(f"{kind} {path} is no PNG; expected an 8- or 16-bit PNG (other formats change values).")
-    bits, color_type = _png_format(header) or (8, _PNG_GRAY)  # cut short: reading says so
-    if color_type == _PNG_PALETTE or bits < 8:
-        found = "a palette PNG" if color_type == _PNG_PALETTE else f"a {bits}-bit PNG"
+    if header.color_type == PNG_PALETTE or header.bits < 8:
+        found = "a palette PNG" if header.color_type == PNG_PALETTE else f"a {header.bits}-bit PNG"
         raise DataError(f"{kind} {path} is {found}, whose stored values are lost on reading; save the values as 8-bit gray.")
-    stored = _decode(path, kind, cv2.IMREAD_UNCHANGED)
+    stored = _decode(data, f"{kind} {path}", cv2.IMREAD_UNCHANGED)
     found_channels = 1 if stored.ndim == 2 else stored.shape[2]
     if found_channels != channels:
         hint = " Is it a picture of classes for people?" if channels == 1 else ""
@@ -189,48 +171,42 @@ def read_raw_png(path: str | Path, channels: int = 1, kind: str = "map") -> np.n
 def read_velodyne(path: str | Path) -> np.ndarray:
     """A LiDAR scan of KITTI's raw data (``velodyne_points/data/*.bin``).
 
+    Points with NaN or infinity are beams without an echo, and are left out.
+
     Returns:
-        ``(N, 4)`` float32: x forward, y left, z up in metres, reflectance 0..1.
+        ``(N, 4)`` float32: x forward, y left, z up in metres, reflectance as stored (KITTI: 0..1).
 
     Raises:
-        DataError: The file is missing, or its length is no multiple of one point's 16 bytes.
+        DataError: The file is missing, its length is no multiple of one point's 16 bytes, no point is left, or coordinates
+            can't be metres.
     """
-    data = _bytes_of(path, "LiDAR scan")
+    data = bytes_of(path, "LiDAR scan")
     if data.size % 16:
         raise DataError(
             f"LiDAR scan {path} has {data.size} bytes, no multiple of 16 (4 float32 a point); it is probably cut short."
         )
-    return data.view("<f4").astype(np.float32).reshape(-1, 4)
+    points = data.view("<f4").astype(np.float32).reshape(-1, 4)
+    points = points[np.isfinite(points).all(axis=1)]
+    if not len(points):
+        raise DataError(f"LiDAR scan {path} holds no point with coordinates: all {data.size // 16} are NaN or infinite.")
+    farthest = float(np.abs(points[:, :3]).max())
+    if farthest > FARTHEST_DEPTH_M:
+        raise DataError(
+            f"LiDAR scan {path} holds coordinates up to {farthest:.3g}, which are no metres: expected 4 float32 a point (x, y, z, "
+            "reflectance). Has each point more numbers, or are they millimetres?"
+        )
+    return points
 
 
-def _bytes_of(path: str | Path, kind: str) -> np.ndarray:
-    try:
-        # Not cv2.imread: it takes a missing file and a broken one for the same, and fails on some file names.
-        data = np.fromfile(path, dtype=np.uint8)
-    except FileNotFoundError as error:
-        raise DataError(f"{kind} {path} does not exist.") from error
-    except OSError as error:
-        raise DataError(f"{kind} {path} can't be opened: {error.strerror or error}.") from error
-    if not data.size:
-        raise DataError(f"{kind} {path} is empty (0 bytes).")
-    return data
-
-
-def _decode(path: str | Path, kind: str, flags: int) -> np.ndarray:
-    data = _bytes_of(path, kind)
-    head, tail = data[:8].tobytes(), data[-_TAIL_BYTES:].tobytes()
-    is_png, is_jpeg = head.startswith(_PNG_START), head.startswith(_JPEG_START)
-    # Versions of OpenCV differ: some fill the missing rows of a file that is cut short with gray and say nothing.
-    if (is_png and _PNG_END not in tail) or (is_jpeg and _JPEG_END not in tail):
-        raise DataError(f"{kind} {path} is cut short ({data.size} bytes, no end mark); copy it again.")
+def _decode(data: np.ndarray, name: str, flags: int) -> np.ndarray:
+    is_png = check_picture(data, name) is not None
     with _quiet_opencv():
         try:
             image = cv2.imdecode(data, flags)
         except cv2.error:
             image = None
     if image is None:
-        found = "a damaged PNG" if is_png else "a damaged JPEG" if is_jpeg else "no image format that is known"
-        raise DataError(f"{kind} {path} can't be read: it is {found}.")
+        raise DataError(f"{name} can't be read: it is a damaged {'PNG' if is_png else 'JPEG'}; copy it again.")
     return np.asarray(image)
 
 

@@ -9,12 +9,15 @@ import numpy as np
 from ..errors import DataError
 from ..structures import SPARSE_DEPTH, Field
 from .io import read_depth, read_image, read_labels, read_raw_png
+from .raw_bytes import read_npy
 
 #: Suffixes that a field's file may have, the first one preferred where a folder holds several.
 MAP_SUFFIXES = (".png", ".npy")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 #: Weights of red, green and blue in gray (ITU-R 601).
 GRAY_WEIGHTS = (0.299, 0.587, 0.114)
+#: How far from 1 the length of a stored normal may be (float16 and rounding).
+_NORMAL_TOLERANCE = 0.01
 
 
 def gray_of(color: np.ndarray) -> np.ndarray:
@@ -33,7 +36,7 @@ def read_map(path: Path, row: Field) -> np.ndarray:
       ``.npy`` in the field's unit.
 
     Raises:
-        DataError: The file is missing, broken, or has other channels than the row.
+        DataError: The file is missing, broken, has other channels than the row, or values that can't be.
     """
     if row.kind == "image":
         color = read_image(path)
@@ -65,17 +68,20 @@ def _decode_normals(stored: np.ndarray) -> np.ndarray:
 
 
 def _read_array(path: Path, row: Field) -> np.ndarray:
-    try:
-        values = np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise DataError(f"{row.name} {path} does not exist.") from error
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"{row.name} {path} can't be read as a plain .npy array ({error}).") from error
-    found = getattr(values, "shape", type(values).__name__)
-    if not isinstance(values, np.ndarray) or values.ndim not in (2, 3) or (values.shape[2:] or (1,)) != (row.channels,):
+    values = read_npy(path, row.name)
+    if values.ndim not in (2, 3) or not values.size or (values.shape[2:] or (1,)) != (row.channels,):
         expected = "(H, W)" if row.channels == 1 else f"(H, W, {row.channels})"
-        raise DataError(f"{row.name} {path} holds {found}; expected {expected}.")
+        raise DataError(f"{row.name} {path} holds the shape {values.shape}; expected {expected}.")
+    if values.dtype.kind == "c":
+        raise DataError(f"{row.name} {path} holds {values.dtype}; expected real numbers.")
     values = values[..., 0] if values.ndim == 3 and row.channels == 1 else values
+    with np.errstate(over="ignore"):  # what float32 can't hold is refused as infinite
+        values = values.astype(np.float32)
     if not np.isfinite(values).all():
         raise DataError(f"{row.name} {path} holds NaN or infinite values; write {row.unknown:g} where a value is unknown.")
-    return values.astype(np.float32)
+    if row.kind == "normals":
+        length = np.linalg.norm(values, axis=2)
+        off = length[(length > 0) & (np.abs(length - 1) > _NORMAL_TOLERANCE)]
+        if off.size:
+            raise DataError(f"{row.name} {path} holds vectors of length {off[0]:.3g}; expected unit vectors, all 0 = unknown.")
+    return values
