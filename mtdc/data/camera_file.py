@@ -22,6 +22,7 @@ import yaml
 from ..errors import DataError, did_you_mean
 from .calibration import check_intrinsics, read_calibration
 from .pinhole import PinholeCamera
+from .raw_bytes import text_of
 
 SUFFIXES = (".yaml", ".yml", ".json")
 KEYS = ("image_size", "K", "T_camera_lidar", "rotation", "translation", "distortion")
@@ -43,8 +44,6 @@ _OTHER_WORDS = {
     "dist_coeffs": "distortion",
 }  # fmt: skip
 _INVERSE_WORDS = ("T_lidar_camera", "T_lidar_cam", "T_camera_to_lidar", "T_cam_to_lidar", "T_cam_velo", "camera_to_lidar")
-#: A camera file has some hundred bytes.
-_LARGEST_BYTES = 1_000_000
 _MOST_NUMBERS = 64
 _LARGEST_SIDE_PX = 100_000
 #: How far a rotation written with few digits may be from orthonormal.
@@ -77,16 +76,7 @@ def read_camera(path: str | Path, index: int = 2) -> PinholeCamera:
 
 
 def _read_mapping(path: Path) -> Mapping[str, Any]:
-    try:
-        if path.stat().st_size > _LARGEST_BYTES:
-            raise DataError(f"camera file {path} has {path.stat().st_size} bytes; expected some hundred.")
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise DataError(f"camera file {path} does not exist.") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"camera file {path} is no text file.") from error
-    except OSError as error:
-        raise DataError(f"camera file {path} can't be opened: {error.strerror or error}.") from error
+    text = text_of(path, "camera file")
     if "!!opencv" in text or text.startswith("%YAML:"):
         raise DataError(f"camera file {path} is in OpenCV's own YAML; write plain lists with the keys {', '.join(KEYS)}.")
     try:
@@ -115,8 +105,8 @@ def _check_keys(path: Path, values: Mapping[str, Any]) -> None:
             raise DataError(f"camera file {path} has no key '{key}'; expected {EXPECTED[key]}.")
     if "distortion" in values and np.any(_numbers(path, values, "distortion", None)):
         raise DataError(
-            f"camera file {path}: 'distortion' is not 0; a lens is not undone here. Rectify the photos first, and give the K of "
-            "the rectified image and no distortion."
+            f"camera file {path}: 'distortion' is not 0; a lens is not undone here. Rectify the photos first, and give "
+            "the K of the rectified image."
         )
 
 
@@ -229,6 +219,6 @@ def _check_rigid(path: Path, key: str, transform: np.ndarray) -> None:
     if distance > _FARTHEST_LIDAR_M:
         place = "T_camera_lidar" if key == "T_camera_lidar" else "translation"
         raise DataError(
-            f"camera file {path}: '{place}' puts the LiDAR {distance:g} m from the camera; expected metres, and millimetres were "
-            "probably meant: divide by 1000."
+            f"camera file {path}: '{place}' puts the LiDAR {distance:g} m from the camera; expected metres, and "
+            "millimetres were probably meant: divide by 1000."
         )

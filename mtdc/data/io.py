@@ -32,8 +32,12 @@ _PNG_HEADER_BYTES = 26
 # ---- Reading
 
 
-def read_depth_png(path: str | Path) -> np.ndarray:
+def read_depth_png(path: str | Path, scale: float = DEPTH_PNG_SCALE) -> np.ndarray:
     """Depth of a uint16 PNG, metres times 256.
+
+    Args:
+        path: The file.
+        scale: Stored value of one metre, where it is another maker's (1000: millimetres).
 
     Returns:
         ``(H, W)`` float32 metres along the optical axis, 0 = none.
@@ -52,11 +56,15 @@ def read_depth_png(path: str | Path) -> np.ndarray:
             f"depth PNG {path} is {8 * stored.itemsize}-bit; expected 16-bit (metres * 256). It was probably saved through a "
             "program that keeps 8 bits only, which loses the depth."
         )
-    return stored.astype(np.float32) / np.float32(DEPTH_PNG_SCALE)
+    return stored.astype(np.float32) / np.float32(scale)
 
 
-def read_depth(path: str | Path) -> np.ndarray:
+def read_depth(path: str | Path, scale: float = DEPTH_PNG_SCALE) -> np.ndarray:
     """Depth of a ``.png`` (uint16, metres * 256) or ``.npy`` (float metres, 2-D).
+
+    Args:
+        path: The file.
+        scale: Stored value of one metre in a PNG, where it is another maker's.
 
     Returns:
         ``(H, W)`` float32 metres, 0 = none.
@@ -66,7 +74,7 @@ def read_depth(path: str | Path) -> np.ndarray:
     """
     suffix = Path(path).suffix.lower()
     if suffix == ".png":
-        return read_depth_png(path)
+        return read_depth_png(path, scale)
     if suffix != ".npy":
         raise DataError(
             f"depth file {path} ends in '{suffix}'; expected .png (uint16, metres * 256) or .npy (float metres, 2-D)."
@@ -168,32 +176,39 @@ def read_raw_png(path: str | Path, channels: int = 1, kind: str = "map") -> np.n
     return stored if channels == 1 else stored[..., ::-1]
 
 
-def read_velodyne(path: str | Path) -> np.ndarray:
+def read_velodyne(path: str | Path, columns: int = 4) -> np.ndarray:
     """A LiDAR scan of KITTI's raw data (``velodyne_points/data/*.bin``).
 
     Points with NaN or infinity are beams without an echo, and are left out.
 
+    Args:
+        path: The file.
+        columns: float32 values of one point, where another maker's are more (nuScenes: 5).
+
     Returns:
-        ``(N, 4)`` float32: x forward, y left, z up in metres, reflectance as stored (KITTI: 0..1).
+        ``(N, columns)`` float32: x forward, y left, z up in metres, reflectance as stored (KITTI: 0..1).
 
     Raises:
-        DataError: The file is missing, its length is no multiple of one point's 16 bytes, no point is left, or coordinates
+        DataError: The file is missing, its length is no multiple of one point's bytes, no point is left, or coordinates
             can't be metres.
     """
     data = bytes_of(path, "LiDAR scan")
-    if data.size % 16:
+    if data.size % (4 * columns):
         raise DataError(
-            f"LiDAR scan {path} has {data.size} bytes, no multiple of 16 (4 float32 a point); it is probably cut short."
+            f"LiDAR scan {path} has {data.size} bytes, no multiple of {4 * columns} ({columns} float32 a point); it is "
+            "probably cut short."
         )
-    points = data.view("<f4").astype(np.float32).reshape(-1, 4)
+    points = data.view("<f4").astype(np.float32).reshape(-1, columns)
     points = points[np.isfinite(points).all(axis=1)]
     if not len(points):
-        raise DataError(f"LiDAR scan {path} holds no point with coordinates: all {data.size // 16} are NaN or infinite.")
+        raise DataError(
+            f"LiDAR scan {path} holds no point with coordinates: all {data.size // (4 * columns)} are NaN or infinite."
+        )
     farthest = float(np.abs(points[:, :3]).max())
     if farthest > FARTHEST_DEPTH_M:
         raise DataError(
-            f"LiDAR scan {path} holds coordinates up to {farthest:.3g}, which are no metres: expected 4 float32 a point (x, y, z, "
-            "reflectance). Has each point more numbers, or are they millimetres?"
+            f"LiDAR scan {path} holds coordinates up to {farthest:.3g}, which are no metres: expected {columns} float32 a "
+            "point (x, y, z, reflectance ..). Has each point more numbers, or are they millimetres?"
         )
     return points
 
