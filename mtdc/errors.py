@@ -8,14 +8,15 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """Something outside the program is wrong: a file, a folder, a config. The text says which one and what to do.
+    """Something outside the program is wrong: a file, a folder, a config. The text says which one and what to do, in one line.
 
-    torch raises a data loader worker's error again in the main process, with the worker's printed traceback for a text; of
-    that the error's own text is kept.
+    Line breaks and control characters, which may come from file names or files, are not handed on. torch raises a data loader
+    worker's error again in the main process, with the worker's printed traceback for a text; of that the error's own text is
+    kept.
     """
 
     def __init__(self, text: str = "") -> None:
-        super().__init__(_own_text(text, type(self).__name__))
+        super().__init__(_one_line(_own_text(text, type(self).__name__)))
 
 
 class ConfigError(UserError):
@@ -32,6 +33,13 @@ def _own_text(text: str, name: str) -> str:
         return text
     # The last one: its causes stand above it.
     return re.split(rf"^(?:[\w.]+\.)?{name}: ", text, flags=re.MULTILINE)[-1].strip()
+
+
+def _one_line(text: str) -> str:
+    if text.isprintable():
+        return text
+    text = " ".join(text.splitlines())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

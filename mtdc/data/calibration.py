@@ -14,11 +14,18 @@ import numpy as np
 
 from ..errors import DataError
 from .pinhole import PinholeCamera
+from .raw_bytes import LARGEST_IMAGE_PX, read_npy, text_of
 
 CAMERA_FILE = "calib_cam_to_cam.txt"
 VELODYNE_FILE = "calib_velo_to_cam.txt"
 #: A focal length below this many pixels is no pixel value.
 _SMALLEST_FOCAL_PX = 2.0
+#: No lens and no crop of the field goes beyond this many pixels.
+_LARGEST_CAMERA_PX = 1e6
+#: How far a rotation written with few digits may be from orthonormal.
+_ORTHONORMAL = 1e-3
+#: A LiDAR or a second camera farther than this (metres) from its camera is nearly always millimetres.
+FARTHEST_MOUNT_M = 20.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +46,17 @@ class Calibration:
         """``P_rect`` of a rectified camera, ``(3, 4)`` float64.
 
         Raises:
-            DataError: The file has no such camera.
+            DataError: The file has no such camera, or its matrix is none in pixels.
         """
-        return self._value(CAMERA_FILE, f"P_rect_{camera:02d}", 12).reshape(3, 4)
+        key = f"P_rect_{camera:02d}"
+        projection = self._value(CAMERA_FILE, key, 12).reshape(3, 4)
+        matrix = check_intrinsics(projection[:, :3], f"{self.folder / CAMERA_FILE}: the first three columns of '{key}'")
+        baseline_m = float(np.abs(projection[:, 3]).max() / matrix[0, 0])
+        if baseline_m > FARTHEST_MOUNT_M:
+            raise DataError(
+                f"{self.folder / CAMERA_FILE}: '{key}' puts the camera {baseline_m:g} m from the first one; expected metres."
+            )
+        return projection
 
     def intrinsics(self, camera: int) -> np.ndarray:
         """K of a rectified camera, ``(3, 3)`` float64, pixels of the whole image.
@@ -55,10 +70,11 @@ class Calibration:
         """``(H, W)`` of the rectified image.
 
         Raises:
-            DataError: The file has no such camera.
+            DataError: The file has no such camera, or no size that an image can have.
         """
-        width, height = self._value(CAMERA_FILE, f"S_rect_{camera:02d}", 2)
-        return round(float(height)), round(float(width))
+        width, height = self._value(CAMERA_FILE, f"S_rect_{camera:02d}", 2).round()
+        check_image_size(width, height, f"{self.folder / CAMERA_FILE}: 'S_rect_{camera:02d}'")
+        return int(height), int(width)
 
     def camera(self, camera: int) -> PinholeCamera:
         """A rectified camera, with the LiDAR's place where ``calib_velo_to_cam.txt`` gives it.
@@ -71,10 +87,22 @@ class Calibration:
             missing = f"{self.folder / VELODYNE_FILE} does not exist; it is needed to place LiDAR points in the image."
             return PinholeCamera(name, self.projection(camera), self.size(camera), None, missing)
         rectification, transform = np.eye(4), np.eye(4)
-        rectification[:3, :3] = self._value(CAMERA_FILE, "R_rect_00", 9).reshape(3, 3)
-        transform[:3, :3] = self._value(VELODYNE_FILE, "R", 9).reshape(3, 3)
+        rectification[:3, :3] = self._rotation(CAMERA_FILE, "R_rect_00")
+        transform[:3, :3] = self._rotation(VELODYNE_FILE, "R")
         transform[:3, 3] = self._value(VELODYNE_FILE, "T", 3)
+        if np.abs(transform[:3, 3]).max() > FARTHEST_MOUNT_M:
+            raise DataError(
+                f"{self.folder / VELODYNE_FILE}: 'T' puts the LiDAR {np.abs(transform[:3, 3]).max():g} m from the camera; "
+                "expected metres, and millimetres were probably meant: divide by 1000."
+            )
         return PinholeCamera(name, self.projection(camera), self.size(camera), rectification @ transform)
+
+    def _rotation(self, file: str, key: str) -> np.ndarray:
+        rotation = self._value(file, key, 9).reshape(3, 3)
+        fault = rotation_fault(rotation)
+        if fault:
+            raise DataError(f"{self.folder / file}: '{key}' {fault}")
+        return rotation
 
     def _value(self, file: str, key: str, count: int) -> np.ndarray:
         values = self.cameras if file == CAMERA_FILE else self.velodyne
@@ -85,6 +113,8 @@ class Calibration:
             raise DataError(f"{self.folder / file} has no key '{key}'. Keys like it: {', '.join(sorted(known)) or 'none'}.")
         if values[key].size != count:
             raise DataError(f"{self.folder / file}: key '{key}' has {values[key].size} numbers; expected {count}.")
+        if not np.isfinite(values[key]).all():
+            raise DataError(f"{self.folder / file}: key '{key}' holds NaN or infinity; expected {count} numbers.")
         return values[key]
 
 
@@ -103,17 +133,44 @@ def read_calibration(folder: str | Path) -> Calibration:
 
 
 def _read_keys(path: Path) -> dict[str, np.ndarray]:
-    values = {}
-    for line in _text_of(path, "calibration").splitlines():
+    values: dict[str, np.ndarray] = {}
+    for line in text_of(path, "calibration").splitlines():
         # The first colon alone ends the key: calib_time's value holds colons, and is no number.
         key, _, text = line.partition(":")
+        key = key.strip()
         try:
-            values[key.strip()] = np.array([float(word) for word in text.split()])
+            numbers = np.array([float(word) for word in text.split()])
         except ValueError:
             continue
+        if key and key in values and not np.array_equal(values[key], numbers):
+            raise DataError(f"calibration {path} has the key '{key[:40]}' twice, with other numbers; which one is right?")
+        values[key] = numbers
     if not any(array.size for array in values.values()):
         raise DataError(f"calibration {path} holds no line 'key: numbers'.")
     return values
+
+
+def rotation_fault(rotation: np.ndarray) -> str | None:
+    """What is wrong with a matrix ``(3, 3)`` that should be a rotation, as the end of a sentence, or None."""
+    with np.errstate(all="ignore"):
+        gram = rotation @ rotation.T
+        determinant = float(np.linalg.det(rotation))
+        scale = float(np.cbrt(abs(determinant)))
+        even = scale > 0 and np.abs(gram / scale**2 - np.eye(3)).max() <= _ORTHONORMAL
+    if not np.abs(gram - np.eye(3)).max() <= _ORTHONORMAL:
+        hint = f"it is {scale:g} times one" if even else "its rows are not of length 1 and at right angles"
+        return f"holds no rotation: {hint}. Were numbers lost, or written in another order or unit?"
+    return "mirrors (determinant -1): one row or column has the wrong sign." if determinant < 0 else None
+
+
+def check_image_size(width: float, height: float, name: str) -> None:
+    """Refuse a size that no image has, before a map of it is made.
+
+    Raises:
+        DataError: A side below one pixel, or more than ``LARGEST_IMAGE_PX`` pixels.
+    """
+    if not (width >= 1 and height >= 1 and width * height <= LARGEST_IMAGE_PX):
+        raise DataError(f"{name} is {width:g}x{height:g} (width x height); expected 1 to {LARGEST_IMAGE_PX} pixels.")
 
 
 def read_intrinsics(path: str | Path) -> np.ndarray:
@@ -137,12 +194,12 @@ def read_intrinsics(path: str | Path) -> np.ndarray:
     if path.suffix.lower() == ".npy":
         numbers = _numbers_of_npy(path)
     else:
-        text = _text_of(path, "intrinsics")
+        text = text_of(path, "intrinsics")
         try:
             numbers = np.array([float(word) for word in text.replace(",", " ").replace("[", " ").replace("]", " ").split()])
         except ValueError as error:
             raise DataError(
-                f"intrinsics {path} holds words ({error}); expected 9 numbers row by row, or fx fy cx cy."
+                f"intrinsics {path} holds words ({str(error)[:80]}); expected 9 numbers row by row, or fx fy cx cy."
             ) from error
     if numbers.size == 4:
         fx, fy, cx, cy = numbers
@@ -185,27 +242,13 @@ def check_intrinsics(matrix: np.ndarray, name: str) -> np.ndarray:
             f"{name}: focal lengths {fx:g}, {fy:g} are no pixels. They are probably parts of the image's size: "
             "multiply by width and height."
         )
+    if np.abs(matrix).max() > _LARGEST_CAMERA_PX:
+        raise DataError(f"{name}: a value of {np.abs(matrix).max():.3g} is no pixel value; expected fx, fy, cx, cy in pixels.")
     return matrix
 
 
 def _numbers_of_npy(path: Path) -> np.ndarray:
-    try:
-        matrix = np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise DataError(f"intrinsics {path} does not exist.") from error
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"intrinsics {path} can't be read as a plain .npy array ({error}).") from error
-    if getattr(matrix, "shape", None) != (3, 3) or not np.issubdtype(matrix.dtype, np.number):
-        raise DataError(f"intrinsics {path} holds {getattr(matrix, 'shape', type(matrix).__name__)}; expected numbers (3, 3).")
-    return np.asarray(matrix, dtype=np.float64).reshape(-1)
-
-
-def _text_of(path: Path, kind: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise DataError(f"{kind} {path} does not exist.") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{kind} {path} is no text file.") from error
-    except OSError as error:
-        raise DataError(f"{kind} {path} can't be opened: {error.strerror or error}.") from error
+    matrix = read_npy(path, "intrinsics")
+    if matrix.shape != (3, 3) or matrix.dtype.kind not in "iuf":
+        raise DataError(f"intrinsics {path} holds {matrix.dtype} of the shape {matrix.shape}; expected numbers (3, 3).")
+    return matrix.astype(np.float64).reshape(-1)
