@@ -5,21 +5,30 @@
 
 Beside the carriageway (and a crossing one) the ground lies ``kerb`` metres higher; the kerb's face is the upright sheet above
 its edge, which rays meet in closed form. The height field itself is met by Newton steps, exact for a plane at once.
+
+All formulas hold for one ground and for a stack of several (``columns.py``), whose numbers are columns.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from .columns import at_points, stacked
 from .primitives import lengths
 
 #: What a ray met: nothing, carriageway, raised side, kerb's face.
 NOTHING, ROAD, SIDE, KERB = 0, 1, 2, 3
 _STEPS = 4
+#: What the formulas read.
+_NUMBERS = ("axis", "half_width", "kerb", "slope", "bend", "crown", "tilt", "tilt_from", "wave", "phase", "crossing", "reach",
+            "face", "crossing_ends", "wave_rises", "wave_start")  # fmt: skip
+_FLAGS = ("has_kerb", "has_crossing", "has_waves")
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,52 @@ class Ground:
     crossing: tuple[float, float] = (0.0, 0.0)
     reach: float = 400.0
 
+    @staticmethod
+    def stack(grounds: Sequence[Ground], device: torch.device | str) -> Ground:
+        """Several grounds as one, for rays ``(S, R)``."""
+        return stacked(grounds, _NUMBERS, _FLAGS, device)
+
+    def at(self, which: Tensor) -> Ground:
+        """For P points that lie on the grounds ``which (P,)`` of the stack."""
+        return at_points(self, _NUMBERS, which)
+
+    @cached_property
+    def has_kerb(self) -> bool:
+        """Whether the sides are raised."""
+        return self.kerb > 0
+
+    @cached_property
+    def has_crossing(self) -> bool:
+        """Whether a carriageway crosses."""
+        return self.crossing[1] > 0
+
+    @cached_property
+    def has_waves(self) -> bool:
+        """Whether the ground has waves."""
+        return self.wave != 0
+
+    @cached_property
+    def face(self) -> float:
+        """Height of the kerb's face; below 0 where there is none, as nothing is that low above the ground."""
+        return self.kerb if self.has_kerb else -1.0
+
+    @cached_property
+    def crossing_ends(self) -> tuple[float, float]:
+        """Where the carriageway across begins and ends along y; never, where there is none."""
+        if not self.has_crossing:
+            return math.inf, math.inf
+        return self.crossing[0] - self.crossing[1], self.crossing[0] + self.crossing[1]
+
+    @cached_property
+    def wave_rises(self) -> tuple[float, float]:
+        """Steepest rise of the waves along x and y."""
+        return self.wave * 0.31, self.wave * 0.23
+
+    @cached_property
+    def wave_start(self) -> float:
+        """The waves at the camera, where the ground's height is 0."""
+        return math.sin(self.phase) * math.cos(2 * self.phase)
+
     def axis_at(self, y: Tensor) -> Tensor:
         """x of the road's axis."""
         return self.axis[0] + (self.axis[1] + self.axis[2] / 2 * y) * y
@@ -82,13 +137,11 @@ class Ground:
         by_d = -2 * self.crown * torch.where(inner == d, d, 0.0)
         by_d = by_d + self.tilt * d.sign() * ((outer > 0) & (outer < 40))
         by_y = self.slope + self.bend * y - by_d * bow
-        if self.wave:
+        if self.has_waves:
             angle_x, angle_y = 0.31 * x + self.phase, 0.23 * y + 2 * self.phase
-            height = height + self.wave * (
-                torch.sin(angle_x) * torch.cos(angle_y) - math.sin(self.phase) * math.cos(2 * self.phase)
-            )
-            by_d = by_d + self.wave * 0.31 * torch.cos(angle_x) * torch.cos(angle_y)
-            by_y = by_y - self.wave * 0.23 * torch.sin(angle_x) * torch.sin(angle_y)
+            height = height + self.wave * (torch.sin(angle_x) * torch.cos(angle_y) - self.wave_start)
+            by_d = by_d + self.wave_rises[0] * torch.cos(angle_x) * torch.cos(angle_y)
+            by_y = by_y - self.wave_rises[1] * torch.sin(angle_x) * torch.sin(angle_y)
         return height, by_d, by_y
 
     def normal(self, x: Tensor, y: Tensor) -> Tensor:
@@ -100,13 +153,14 @@ class Ground:
     def meet(self, origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
         """Nearest meeting of rays with the ground.
 
-        Shapes: ``(3, R)`` or ``(3, 1)``, ``(3, R)`` -> ray parameter ``(R,)`` (inf = none) and what was met ``(R,)`` uint8.
+        Shapes: ``(3, ..., R)`` or ``(3, ..., 1)``, ``(3, ..., R)`` -> ray parameter ``(..., R)`` (inf = none) and what was met,
+        uint8. A stack meets ``(3, S, R)``.
         """
         origins = origins.expand_as(directions)
         best = self._meet_level(origins, directions, 0.0)
         on_road = self.is_road(origins[0] + best * directions[0], origins[1] + best * directions[1])
         what = torch.full_like(best, ROAD, dtype=torch.uint8)
-        if self.kerb > 0:
+        if self.has_kerb:
             best = torch.where(on_road, best, torch.inf)
             side = self._meet_level(origins, directions, self.kerb)
             on_side = ~self.is_road(origins[0] + side * directions[0], origins[1] + side * directions[1])
@@ -123,7 +177,7 @@ class Ground:
         """Newton's steps from the plane below; a ray that does not settle has met nothing."""
         ox, oy, oz = origins
         dx, dy, dz = directions
-        longest = self.reach / (dx * dx + dy * dy + 1e-9).sqrt()
+        longest = (dx * dx + dy * dy + 1e-9).sqrt().reciprocal() * self.reach
         start = self.height(ox, oy) + level
         fall = self.slope * dy - dz
         t = torch.where(fall > 1e-4, (oz - start) / fall.clamp(min=1e-4), longest)
@@ -150,7 +204,7 @@ class Ground:
             nonlocal best
             x, y, z = ox + t * dx, oy + t * dy, oz + t * dz
             above = z - self.height(x, y)
-            ok = (t > 1e-3) & (above >= 0) & (above <= self.kerb) & inside & (x.abs() + y.abs() < self.reach)
+            ok = (t > 1e-3) & (above >= 0) & (above <= self.face) & inside & (x.abs() + y.abs() < self.reach)
             best = torch.where(ok & (t < best), t, best)
 
         for edge in (-self.half_width, self.half_width):
@@ -166,8 +220,8 @@ class Ground:
                 -divisor / (2 * torch.where(a.abs() < 1e-12, 1e-12, a)),
             ):
                 keep(t, (discriminant >= 0) & (((oy + t * dy) - self.crossing[0]).abs() >= self.crossing[1]))
-        if self.crossing[1] > 0:
-            for edge in (self.crossing[0] - self.crossing[1], self.crossing[0] + self.crossing[1]):
+        if self.has_crossing:
+            for edge in self.crossing_ends:
                 t = (edge - oy) / torch.where(dy.abs() < 1e-9, 1e-9, dy)
                 keep(t, ((ox + t * dx) - self.axis_at(oy + t * dy)).abs() >= self.half_width)
         return best
