@@ -77,7 +77,9 @@ def test_intrinsics_of_text(tmp_path, text):
         ("721 0 609 44 0 721 172 0 0 0 1 0", "12 numbers"),
         ("nan 0 609 0 721 172 0 0 1", "NaN"),
         ("fx: 721", "words"),
-        ("", "0 numbers"),
+        ("\n", "0 numbers"),
+        ("", "0 bytes"),
+        ("7e7 0 609 0 721 172 0 0 1", "no pixel value"),
     ],
 )
 def test_intrinsics_that_are_none(tmp_path, text, words):
