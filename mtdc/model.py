@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ from mmengine.model import BaseModel
 from mmengine.registry import MODELS
 from torch import Tensor
 
-from .contracts import Batch, Network, Weighting
+from .contracts import Batch, Network, TaskOutput, Weighting
 from .data.preprocessor import BatchPreprocessor, unpad
 from .errors import ConfigError, did_you_mean
 from .registry import NETWORKS, WEIGHTING, build, config_path
@@ -21,7 +21,7 @@ from .structures import INPUT_FIELDS, DepthSample, Field
 
 #: What training replaces by what is fastest on its machine; anything else computes in float32.
 AUTO = "auto"
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, AUTO: torch.float32}
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, AUTO: torch.float32}
 
 
 @MODELS.register_module()
@@ -33,7 +33,8 @@ class MultiTaskModel(BaseModel):  # type: ignore[misc]
         width: One number that scales it; parts take multiples of it.
         weighting: Config of how the tasks' losses become one; None where nothing is trained.
         precision: "float32", or "bfloat16" for autocast in the network (losses and decoding stay float32). Several times
-            faster on processors and GPUs that have bf16 units. "auto" lets training measure.
+            faster on processors and GPUs that have bf16 units. "auto" lets training measure. "float16" is for GPUs, with a
+            gradient scaler in training; a CPU computes such a model in float32.
         channels_last: Memory layout of weights and maps that convolutions are often faster in; True, False or "auto".
 
     Raises:
@@ -66,6 +67,16 @@ class MultiTaskModel(BaseModel):  # type: ignore[misc]
         #: Tasks left by strip(), or None for a whole model; written into checkpoints.
         self.keep: tuple[str, ...] | None = None
         self._shared: tuple[Tensor, ...] = ()
+        self._compiled: Callable[[Batch], tuple[dict[str, TaskOutput], tuple[Tensor, ...]]] | None = None
+
+    def compile_network(self, **options: Any) -> None:
+        """Compute losses through ``torch.compile`` from now on; weights, their names and predictions stay as they are.
+
+        Args:
+            options: Those of ``torch.compile``.
+        """
+        # The method, not the module: a compiled module would put a prefix before the names of all weights.
+        self._compiled = torch.compile(self.network.outputs, **options)
 
     @property
     def input_fields(self) -> tuple[Field, ...]:
@@ -98,12 +109,16 @@ class MultiTaskModel(BaseModel):  # type: ignore[misc]
 
     def _losses(self, inputs: Batch, data_samples: list[DepthSample]) -> dict[str, dict[str, Tensor]]:
         with self._computing(inputs) as prepared:
-            outputs, self._shared = self.network.outputs(prepared)
+            outputs, self._shared = (self._compiled or self.network.outputs)(prepared)
         targets = {key: torch.stack([sample.get(key) for sample in data_samples]) for key in self._target_keys(data_samples)}
         batch = {**inputs, **targets}
         losses = {name: task.loss(outputs[name].raw, outputs[name].fields, batch) for name, task in self.network.tasks.items()}
         penalty = self.network.penalty()
         return {**losses, "penalty": penalty} if penalty else losses
+
+    def computed_precision(self, device: str) -> torch.dtype:
+        """The precision that the network computes in on a kind of device ("cpu", "cuda")."""
+        return torch.float32 if device == "cpu" and self.precision == torch.float16 else self.precision
 
     @contextmanager
     def _computing(self, inputs: Batch) -> Iterator[Batch]:
@@ -111,7 +126,8 @@ class MultiTaskModel(BaseModel):  # type: ignore[misc]
         if self.channels_last:
             inputs = {k: v.contiguous(memory_format=torch.channels_last) if v.ndim == 4 else v for k, v in inputs.items()}
         device = inputs["sparse_depth"].device.type
-        with torch.autocast(device, dtype=self.precision, enabled=self.precision != torch.float32):
+        precision = self.computed_precision(device)
+        with torch.autocast(device, dtype=precision, enabled=precision != torch.float32):
             yield inputs
 
     def _predict_fields(self, inputs: Batch) -> dict[str, Tensor]:
@@ -168,6 +184,7 @@ class MultiTaskModel(BaseModel):  # type: ignore[misc]
         for task in self.network.tasks.values():
             task.losses.clear()
         self.weighting = None
+        self._compiled = None
         self.keep = keep
         return self
 

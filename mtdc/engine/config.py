@@ -75,8 +75,9 @@ def load_config(path_or_name: str | Path, options: Mapping[str, Any] | None = No
         if str(folder) not in sys.path:
             sys.path.append(str(folder))
     cfg.setdefault(FOLDER_KEY, str(path.resolve().parent))
+    opened: set[str] = set()
     for key in options or {}:
-        _check_option(cfg, key)
+        _check_option(cfg, key, opened)
     cfg.merge_from_dict(dict(options or {}), allow_list_keys=True)
     require(cfg, "model")
     return cfg
@@ -93,23 +94,32 @@ def require(cfg: Config, *keys: str) -> None:
             raise ConfigError(f"{cfg.filename}: the config has no '{key}'. Inherit a shipped one by _base_, or add it.")
 
 
-def _check_option(cfg: Any, key: str) -> None:
-    """A misspelt option must not be added in silence; a key that a part's constructor takes may be new."""
+def _check_option(cfg: Any, key: str, opened: set[str]) -> None:
+    """A misspelt option must not be added in silence; a key that a part's constructor takes may be new.
+
+    What is None is switched off, and keys below it switch it on (``ema.momentum=0.001``): it becomes an empty dict here, and
+    its path is noted in ``opened``. Whether the keys are known is said where the part is checked or built.
+    """
     at = cfg._cfg_dict
     parts = key.split(".")
     for depth, part in enumerate(parts):
+        if ".".join(parts[:depth]) in opened:
+            return
         if isinstance(at, (list, tuple)) and part.isdigit() and int(part) < len(at):
             at = at[int(part)]
             continue
         if not isinstance(at, Mapping):
             raise ConfigError(f"--cfg-options {key}: '{'.'.join(parts[:depth])}' is a value and has no keys.")
         if part not in at:
-            if depth == len(parts) - 1 and "type" in at:
+            if "type" in at:
                 return  # the part's own constructor says whether it knows the key
             known = [name for name in at if not name.startswith("_")]
             raise ConfigError(
                 f"--cfg-options {key}: the config has no '{'.'.join(parts[: depth + 1])}'.{did_you_mean(part, known)}"
             )
+        if at[part] is None and depth < len(parts) - 1:
+            at[part] = {}
+            opened.add(".".join(parts[: depth + 1]))
         at = at[part]
 
 
@@ -127,8 +137,8 @@ def set_data_root(cfg: Config, data_root: str) -> None:
         dataset["data_root"] = data_root
 
 
-def config_hash(cfg: Config) -> str:
-    """sha256 of what a config says about the model, how it is trained, and how it is measured.
+def settings(cfg: Config) -> dict[str, Any]:
+    """What a config says about the model, how it is trained, and how it is measured, as plain values by dotted key.
 
     The same for a config and for what a run wrote of it, wherever the data lies and however it is loaded. Where it was
     measured (split, transforms) is in a result's protocol.
@@ -136,8 +146,23 @@ def config_hash(cfg: Config) -> str:
     content = {
         key: cfg.get(key) for key in ("model", "optim_wrapper", "param_scheduler", "train_cfg", "load_from", "randomness")
     }
-    content["evaluator"] = cfg.get("test_evaluator", cfg.get("val_evaluator"))
+    content["val_evaluator"] = cfg.get("test_evaluator", cfg.get("val_evaluator"))
     training = cfg.get("train_dataloader") or {}
-    content["batch_size"] = training.get("batch_size")
-    content["data"] = {key: value for key, value in training.get("dataset", {}).items() if key not in ("data_root", "raw_root")}
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+    content["train_dataloader.batch_size"] = training.get("batch_size")
+    content["train_dataloader.dataset"] = {
+        key: value for key, value in training.get("dataset", {}).items() if key not in ("data_root", "raw_root")
+    }
+    return dict(_flat(json.loads(json.dumps(content, default=str))))
+
+
+def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    if not items:
+        yield key, value
+    for name, item in items:
+        yield from _flat(item, f"{key}.{name}" if key else name)
+
+
+def config_hash(cfg: Config) -> str:
+    """sha256 of a config's :func:`settings`."""
+    return hashlib.sha256(json.dumps(settings(cfg), sort_keys=True).encode()).hexdigest()

@@ -9,6 +9,7 @@ from typing import Any
 
 import mmengine.optim
 import mmengine.runner  # noqa: F401  (registers hooks and loops)
+import torch
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import DATA_SAMPLERS, HOOKS, OPTIM_WRAPPERS, OPTIMIZERS, PARAM_SCHEDULERS, Registry
@@ -23,6 +24,7 @@ from ..registry import DATASETS, METRICS, build
 from ..structures import Field
 from . import hooks  # noqa: F401  (registers the hooks that configs name)
 from .config import require
+from .switches import WindowOptimWrapper, check_switches
 
 #: Keys of a dataloader that the Runner takes beside torch's own.
 LOADER_KEYS = {"dataset", "sampler", "batch_sampler", "num_batch_per_epoch", "collate_fn", "worker_init_fn"}
@@ -122,6 +124,12 @@ def check_parts(cfg: Config, model: MultiTaskModel) -> None:
         check_type(HOOKS, hook, f"default_hooks.{name}", "hook", {"priority"})
     for i, hook in enumerate(cfg.get("custom_hooks") or ()):
         check_type(HOOKS, hook, f"custom_hooks[{i}]", "hook", {"priority"})
+    check_switches(cfg)
+    if model.precision == torch.float16 and not torch.cuda.is_available():
+        raise ConfigError(
+            "model.precision='float16' is for training on a GPU, and there is none here: "
+            "set --cfg-options model.precision=bfloat16 (or float32)."
+        )
     build_optimiser(cfg, model)
     if cfg.get("val_dataloader") is not None:
         build_metrics(cfg.get("val_evaluator"), "val_evaluator", model)
@@ -157,9 +165,13 @@ def build_optimiser(cfg: Config, model: MultiTaskModel) -> OptimWrapper:
     )
     check_type(OPTIMIZERS, wrapper.get("optimizer"), "optim_wrapper.optimizer", "optimiser")
     try:
-        return build_optim_wrapper(model, wrapper)
+        built = build_optim_wrapper(model, wrapper)
     except (ValueError, TypeError, KeyError) as error:
         raise ConfigError(f"optim_wrapper: {' '.join(str(error).split())}") from error
+    if isinstance(built, WindowOptimWrapper):
+        built.epochs = cfg.train_cfg.get("max_epochs") or 1
+        built.scaler = torch.amp.GradScaler(enabled=model.precision == torch.float16)
+    return built
 
 
 def check_type(registry: Registry, cfg: Any, where: str, kind: str, more: set[str] | None = None) -> None:

@@ -30,6 +30,7 @@ from .precision import resolve
 from .preparation import build_dataset, build_metrics, build_optimiser, check_parts, check_targets, loader, seed_of, unique
 from .result import result_dict, save_result
 from .street import make_street
+from .switches import CompilingRunner, ema_hook
 
 RESULT_NAME = "result.json"
 #: Two runs of one process need two names: mmengine keeps history and best scores by name, to the second.
@@ -54,7 +55,7 @@ def _runner(cfg: Config, model: MultiTaskModel, work_dir: Path, launcher: str, *
         # mmengine's own deprecations say nothing to a user of this package.
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", category=FutureWarning)
-        return Runner(
+        return CompilingRunner(
             model=model,
             work_dir=str(work_dir),
             launcher=launcher,
@@ -133,8 +134,7 @@ def train(cfg: Config, work_dir: Path, launcher: str = "none", resume: bool = Fa
         "train_cfg": cfg.train_cfg,
         "optim_wrapper": build_optimiser(cfg, model),
         "param_scheduler": cfg.get("param_scheduler"),
-        # Several processes average their batch norms' running values before they evaluate and save.
-        "custom_hooks": [*(cfg.get("custom_hooks") or ()), {"type": "SyncBuffersHook"}],
+        "custom_hooks": [*(cfg.get("custom_hooks") or ()), *_own_hooks(cfg)],
         "resume": checkpoint is not None,
         "load_from": None if checkpoint is None else str(checkpoint),
     }
@@ -158,6 +158,12 @@ def train(cfg: Config, work_dir: Path, launcher: str = "none", resume: bool = Fa
         result["baselines"] = _baselines(cfg, work_dir, launcher)
         _save(work_dir, result)
     return result
+
+
+def _own_hooks(cfg: Config) -> list[dict[str, Any]]:
+    """Hooks that no config has to name."""
+    average = ema_hook(cfg)
+    return [{"type": "SyncBuffersHook"}] + ([average] if average is not None else [])
 
 
 def _save(work_dir: Path, result: Mapping[str, Any]) -> None:
