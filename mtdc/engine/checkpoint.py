@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,9 @@ from mmengine.logging import HistoryBuffer
 from mmengine.registry import HOOKS
 
 from ..data.io import atomic_path
-from ..errors import DataError
+from ..errors import ConfigError, DataError
 from ..model import MultiTaskModel
+from .archive import load_archive
 
 
 @register_backend("local", force=True, prefixes="")
@@ -86,31 +86,40 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     Raises:
         DataError: The file is missing, truncated, or no checkpoint.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{path}: no such checkpoint file.")
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path}: not a checkpoint, or not a whole one ({reason[:120]}).") from error
+    checkpoint = load_archive(Path(path))
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
-        raise DataError(f"{path}: not a checkpoint of mtdc: it has no 'state_dict'.")
+        raise DataError(f"{path}: not a checkpoint of mtdc: it has no 'state_dict'; name a .pth file that `mtdc train` wrote.")
+    wrong = [key for key, value in checkpoint["state_dict"].items() if not (isinstance(key, str) and _is_plain_tensor(value))]
+    if wrong or not isinstance(checkpoint.get("meta", {}), dict):
+        found = f"{str(wrong[0])[:60]!r} in 'state_dict' is no tensor" if wrong else "'meta' is no dict"
+        raise DataError(f"{path}: not a checkpoint of mtdc: {found}; name a .pth file that `mtdc train` wrote.")
     checkpoint.setdefault("meta", {})
     return checkpoint
+
+
+def _is_plain_tensor(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.layout == torch.strided and value.device.type == "cpu"
 
 
 def load_weights(model: MultiTaskModel, path: str | Path) -> dict[str, Any]:
     """Load a checkpoint strictly; a stripped one strips the model first. Returns the checkpoint's meta.
 
     Raises:
-        DataError: The checkpoint belongs to another architecture; the text says which keys differ.
+        DataError: The checkpoint belongs to another architecture (the text says which keys differ), or holds NaN.
     """
     checkpoint = read_checkpoint(path)
     keep = checkpoint["meta"].get("keep")
     if keep and model.keep is None:
-        model.strip(tuple(keep))
+        try:
+            model.strip(tuple(map(str, keep)))
+        except (ConfigError, TypeError) as error:
+            raise DataError(f"{path}: made with another config: it was stripped, and {error}") from error
     check_fits(model, checkpoint, path)
+    damaged = [key for key, value in checkpoint["state_dict"].items() if not torch.isfinite(value).all()]
+    if damaged:
+        raise DataError(
+            f"{path}: its weights hold NaN or infinity ({_some('in', damaged)}): the run had diverged; take an earlier one."
+        )
     model.load_state_dict(checkpoint["state_dict"], strict=True)
     meta: dict[str, Any] = checkpoint["meta"]
     return meta
