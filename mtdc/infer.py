@@ -1,8 +1,11 @@
-"""Complete one's own sparse depth in Python: ``load('classical/nearest_kitti')(sparse_depth)``."""
+"""Complete one's own sparse depth in Python: ``Completer.load('classical/nearest_kitti')(sparse_depth)``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +16,23 @@ from .data.calibration import check_intrinsics
 from .data.io import check_depth
 from .errors import ConfigError, DataError
 from .model import MultiTaskModel, build_model
+from .visualization.cloud import evidence_mask
 
 _SHAPES = {"image": "(H, W, 3) RGB, 0..255", "intrinsics": "(3, 3) in pixels"}
+
+
+@dataclass(frozen=True, eq=False)
+class Completed:
+    """One completed frame.
+
+    Args:
+        depth: ``(H, W)`` float32 metres, every pixel answered.
+        valid: Bool ``(H, W)``: pixels that the scan says something about; elsewhere (sky, below the lowest beam, far from
+            any measured point) depth is a guess.
+    """
+
+    depth: np.ndarray
+    valid: np.ndarray
 
 
 class Completer:
@@ -23,16 +41,52 @@ class Completer:
     Args:
         model: A whole or stripped model that predicts depth. It is moved to the device and put into evaluation mode.
         device: Where it runs ("cpu", "cuda", "cuda:1").
+        origin: What the model was made from, for notes beside its results; :meth:`load` knows it.
 
     Raises:
         ConfigError: The model predicts no depth, or there is no such device.
     """
 
-    def __init__(self, model: MultiTaskModel, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self, model: MultiTaskModel, device: str | torch.device = "cpu", origin: Mapping[str, str | None] | None = None
+    ) -> None:
         if "depth" not in model.network.fields:
             raise ConfigError(f"the model predicts {', '.join(model.network.fields) or 'nothing'}; completion needs 'depth'.")
         self.device = _device(device)
         self.model = model.to(self.device).eval()
+        self.origin = dict(origin or {})
+
+    @classmethod
+    def load(
+        cls, config: str | Path, checkpoint: str | Path | None = None, device: str | torch.device | None = None
+    ) -> Completer:
+        """A config and its weights, ready to complete depth; what only other tasks read is dropped.
+
+        Args:
+            config: A config file, or the name of a shipped one ("classical/nearest_kitti").
+            checkpoint: The trained weights, whole or stripped; None for methods without weights.
+            device: Where it runs; a GPU where there is one, if not given.
+
+        Raises:
+            ConfigError: Unknown or faulty config, weights missing or given to a method without any, no such device.
+            DataError: The checkpoint is missing, broken or belongs to another config.
+        """
+        # Imported here: a Completer around a model of one's own needs no engine.
+        from .engine.checkpoint import file_hash
+        from .engine.config import load_config
+        from .engine.runs import load_trained
+
+        cfg = load_config(config)
+        model = build_model(cfg.model)
+        load_trained(model, None if checkpoint is None else Path(checkpoint))
+        origin = {
+            "config": str(config),
+            "model": hashlib.sha256(json.dumps(cfg.model, sort_keys=True, default=str).encode()).hexdigest(),
+            "checkpoint": None if checkpoint is None else file_hash(checkpoint),
+        }
+        completer = cls(model, device or ("cuda" if torch.cuda.is_available() else "cpu"), origin)
+        completer.model.strip(keep=("depth",))
+        return completer
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -46,24 +100,41 @@ class Completer:
         image: np.ndarray | Tensor | None = None,
         intrinsics: np.ndarray | Tensor | None = None,
     ) -> np.ndarray:
-        """Dense depth of one frame.
+        """Dense depth of one frame, ``(H, W)`` float32 metres: what :meth:`complete` gives without its options."""
+        return self._depth(_checked(sparse_depth), image, intrinsics)
+
+    def complete(
+        self,
+        sparse_depth: np.ndarray | Tensor,
+        image: np.ndarray | Tensor | None = None,
+        intrinsics: np.ndarray | Tensor | None = None,
+        *,
+        keep_measured: bool = False,
+        max_distance_px: float | None = None,
+    ) -> Completed:
+        """Dense depth of one frame, and where the scan says something about it.
 
         Args:
             sparse_depth: ``(H, W)`` floats, metres along the optical axis, 0 = not measured.
             image: ``(H, W, 3)`` RGB, 0..255; looked at only where the model ``needs`` it.
             intrinsics: ``(3, 3)`` K in pixels of this image; looked at only where the model ``needs`` it.
-
-        Returns:
-            ``(H, W)`` float32 metres.
+            keep_measured: Measured pixels come back as they were given, those too that lie behind what the camera sees.
+            max_distance_px: Farther from every measured pixel, a pixel is not valid; four times the scan's typical distance
+                where not given (:func:`~mtdc.visualization.cloud.evidence_mask`).
 
         Raises:
             DataError: An input has another shape or type, holds values that can't be metres or no measured point, or is
                 missing though the model needs it; or the model answers something that is no depth.
         """
-        sparse = check_depth(_as_array(sparse_depth, "sparse depth"), "sparse depth")
-        if not sparse.any():
-            width_by_height = f"{sparse.shape[1]}x{sparse.shape[0]}"
-            raise DataError(f"sparse depth has no measured point ({width_by_height} pixels, all 0): nothing to complete.")
+        sparse = _checked(sparse_depth)
+        depth = self._depth(sparse, image, intrinsics)
+        if keep_measured:
+            depth = np.where(sparse > 0, sparse, depth)
+        return Completed(depth, evidence_mask(sparse, max_distance_px=max_distance_px))
+
+    def _depth(
+        self, sparse: np.ndarray, image: np.ndarray | Tensor | None, intrinsics: np.ndarray | Tensor | None
+    ) -> np.ndarray:
         inputs = {"sparse_depth": torch.from_numpy(sparse)[None, None]}
         given = {"image": image, "intrinsics": intrinsics}
         checks: dict[str, Callable[[np.ndarray, tuple[int, ...]], Tensor]]
@@ -86,27 +157,12 @@ class Completer:
         return dense
 
 
-def load(config: str | Path, checkpoint: str | Path | None = None, device: str | torch.device | None = None) -> Completer:
-    """A config and its weights, ready to complete depth; what only other tasks read is dropped.
-
-    Args:
-        config: A config file, or the name of a shipped one ("classical/nearest_kitti").
-        checkpoint: The trained weights, whole or stripped; None for methods without weights.
-        device: Where it runs; a GPU where there is one, if not given.
-
-    Raises:
-        ConfigError: Unknown or faulty config, weights missing or given to a method without any, no such device.
-        DataError: The checkpoint is missing, broken or belongs to another config.
-    """
-    # Imported here: a Completer around a model of one's own needs no engine.
-    from .engine.config import load_config
-    from .engine.runs import load_trained
-
-    model = build_model(load_config(config).model)
-    load_trained(model, None if checkpoint is None else Path(checkpoint))
-    completer = Completer(model, device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    completer.model.strip(keep=("depth",))
-    return completer
+def _checked(sparse_depth: np.ndarray | Tensor) -> np.ndarray:
+    sparse = check_depth(_as_array(sparse_depth, "sparse depth"), "sparse depth")
+    if not sparse.any():
+        width_by_height = f"{sparse.shape[1]}x{sparse.shape[0]}"
+        raise DataError(f"sparse depth has no measured point ({width_by_height} pixels, all 0): nothing to complete.")
+    return sparse
 
 
 def _device(device: str | torch.device) -> torch.device:

@@ -36,11 +36,11 @@ def run(args: argparse.Namespace) -> int:
     """Check everything, then complete and write; the last line says what was written."""
     # Imported here: the help text needs no engine.
     from ..complete_files import Camera, ScanList, complete_files
-    from ..infer import load
+    from ..infer import Completer
 
     scans = ScanList(args.inputs, args.out)
     camera = Camera(args.intrinsics, args.calib, args.camera)
-    completer = load(args.model, args.checkpoint, args.device)
+    completer = Completer.load(args.model, args.checkpoint, args.device)
     results = complete_files(completer, scans, camera, args.images, args.range and tuple(args.range))
     if scans.ignored:
         _say(f"Ignored {scans.ignored} file{'s' * (scans.ignored > 1)} of other kinds or earlier results in the folders.")

@@ -11,7 +11,7 @@ from mtdc.engine.checkpoint import save_weights
 from mtdc.engine.config import load_config
 from mtdc.engine.runs import load_trained
 from mtdc.errors import ConfigError, DataError
-from mtdc.infer import Completer, load
+from mtdc.infer import Completer
 from mtdc.model import MultiTaskModel, build_model
 from mtdc.structures import DEPTH, GRAY_IMAGE
 
@@ -200,7 +200,7 @@ def test_missing_gpu_is_said_in_one_line():
 
 
 def test_method_without_weights_is_loaded_from_a_config_alone(tmp_path):
-    completer = load(write(tmp_path / "nearest.py", CLASSICAL))
+    completer = Completer.load(write(tmp_path / "nearest.py", CLASSICAL))
     generator = np.random.default_rng(0)
     sparse = np.where(generator.random((23, 41)) < 0.05, generator.uniform(2, 80, (23, 41)), 0).astype(np.float32)
     dense = completer(sparse)
@@ -219,7 +219,7 @@ def test_weights_are_asked_for_and_refused_in_the_words_of_the_commands(tmp_path
     with pytest.raises(ConfigError) as command:
         load_trained(build_model(load_config(path).model), checkpoint and Path(checkpoint))
     with pytest.raises(ConfigError) as own:
-        load(path, checkpoint)
+        Completer.load(path, checkpoint)
     assert str(own.value) == str(command.value)
     assert "checkpoint" in str(own.value) and "\n" not in str(own.value)
 
@@ -234,7 +234,7 @@ def test_whole_and_stripped_checkpoints_complete_alike_and_serve_depth_alone(tmp
     expected = model.eval().network({"sparse_depth": torch.from_numpy(sparse)[None, None]})["depth"][0, 0].detach().numpy()
     save_weights(model.strip(), tmp_path / "stripped.pth")
     for name in ("whole.pth", "stripped.pth"):
-        completer = load(config, tmp_path / name, device="cpu")
+        completer = Completer.load(config, tmp_path / name, device="cpu")
         np.testing.assert_array_equal(completer(sparse), expected)
         assert list(completer.model.network.tasks) == ["depth"]
     assert len(np.unique(expected)) > 1
@@ -243,6 +243,6 @@ def test_whole_and_stripped_checkpoints_complete_alike_and_serve_depth_alone(tmp
 def test_missing_checkpoint_and_config_are_named(tmp_path):
     config = write(tmp_path / "network.py", MULTI_TASK)
     with pytest.raises(DataError, match=r"gone\.pth"):
-        load(config, tmp_path / "gone.pth")
+        Completer.load(config, tmp_path / "gone.pth")
     with pytest.raises(ConfigError, match=r"gone\.py"):
-        load(tmp_path / "gone.py")
+        Completer.load(tmp_path / "gone.py")
