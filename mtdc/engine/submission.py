@@ -161,14 +161,14 @@ class Remaining(Subset[dict[str, Any]]):
 
 
 class FrameHook(SaveDepthHook):
-    """Writes each depth map, and refuses one of another size as soon as it is there."""
+    """Writes each depth map, and refuses a frame of another size, as stored or as completed, as soon as it is there."""
 
     def after_test_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Sequence[DepthSample] | None = None
     ) -> None:
         """Write the batch's maps."""
         for sample in outputs or ():
-            _check_size(f"the depth of frame {sample.sample_id}", tuple(sample.pred_depth.shape[-2:]))
+            _check_sample(sample, tuple(sample.pred_depth.shape[-2:]))
         super().after_test_iter(runner, batch_idx, data_batch, outputs)
 
 
@@ -194,16 +194,24 @@ def check_frames(data: DepthDataset, allow_partial: bool) -> list[str]:
             f"{OPTION}: the split '{data.split}' holds {len(names)} frames, and the server wants {FRAMES} (first missing: "
             f"{missing}). Unpack the whole archive, or add --allow-partial to try the command."
         )
-    _check_size(f"frame {names[0]} after the config's transforms", tuple(data[0]["inputs"]["sparse_depth"].shape[-2:]))
+    first = data[0]
+    _check_sample(first["data_samples"], tuple(first["inputs"]["sparse_depth"].shape[-2:]))
     return sorted(names)
 
 
-def _check_size(what: str, size: tuple[int, ...]) -> None:
+def _check_sample(sample: DepthSample, size: tuple[int, ...]) -> None:
+    _check_size(f"frame {sample.sample_id}", tuple(sample.ori_shape), "Is it one of the test set?")
+    _check_size(
+        f"frame {sample.sample_id} after the config's transforms",
+        size,
+        "--cfg-options test_dataloader.dataset.transforms=[] leaves frames as they are.",
+    )
+
+
+def _check_size(what: str, size: tuple[int, ...], hint: str = "") -> None:
     if size != SIZE:
-        raise DataError(
-            f"{OPTION}: {what} is {size[1]}x{size[0]} (width x height), and the server wants {SIZE[1]}x{SIZE[0]}. Does the "
-            "config crop or resize? --cfg-options test_dataloader.dataset.transforms=[] leaves frames as they are."
-        )
+        text = f"{OPTION}: {what} is {size[1]}x{size[0]} (width x height), and the server wants {SIZE[1]}x{SIZE[0]}. {hint}"
+        raise DataError(text.strip())
 
 
 def check_png(content: bytes, name: str) -> tuple[float, float]:
