@@ -82,7 +82,7 @@ def describe(made: Submission) -> str:
         lines.append(f"not for upload: the server wants {FRAMES} frames")
     if size > UPLOAD_BYTES:
         lines.append(
-            f"larger than {UPLOAD_BYTES / 1e6:.0f} MB, which the server is said to refuse: docs/submission.md has a remedy"
+            f"larger than {UPLOAD_BYTES / 1e6:.0f} MB, though compressed as hard as PNG can: the server is said to refuse that"
         )
     return "\n".join(lines)
 
@@ -238,6 +238,14 @@ def check_png(content: bytes, name: str) -> tuple[float, float]:
     return float(stored.min()) / DEPTH_PNG_SCALE, float(stored.max()) / DEPTH_PNG_SCALE
 
 
+def _compressed_harder(content: bytes) -> bytes:
+    """The same values in a PNG that is 3 to 6 % smaller, for half a second a frame; the same bytes where it is not smaller."""
+    stored = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    options = [cv2.IMWRITE_PNG_COMPRESSION, 9, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_FILTERED]
+    harder: bytes = cv2.imencode(".png", stored, options)[1].tobytes()
+    return min(harder, content, key=len)
+
+
 def check_archive(path: Path, names: Sequence[str]) -> tuple[float, float]:
     """Read an archive back as the server does; nearest and farthest depth of all its maps in metres.
 
@@ -316,11 +324,13 @@ class PartialFrames:
         unfinished = self.folder / _UNFINISHED
         with self._writing():
             with unfinished.open("wb") as file:
+                large = sum((self.folder / name).stat().st_size for name in names) > UPLOAD_BYTES
                 # PNGs are compressed already.
                 with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
                     for name in names:
+                        content = (self.folder / name).read_bytes()
                         # Without the files' dates the same depth maps make the same archive.
-                        archive.writestr(zipfile.ZipInfo(name), (self.folder / name).read_bytes())
+                        archive.writestr(zipfile.ZipInfo(name), _compressed_harder(content) if large else content)
                 file.flush()
                 os.fsync(file.fileno())
             nearest, farthest = check_archive(unfinished, names)

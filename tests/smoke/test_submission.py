@@ -97,9 +97,21 @@ def test_the_same_maps_make_the_same_archive(data, tmp_path):
     assert (tmp_path / "all.zip").read_bytes() == first
 
 
+def test_maps_too_large_for_the_server_are_compressed_harder(data, tmp_path, monkeypatch, capsys):
+    assert submit(data, "--allow-partial") == 0
+    assert "larger than" not in capsys.readouterr().out
+    size = (tmp_path / "all.zip").stat().st_size
+    monkeypatch.setattr(submission, "UPLOAD_BYTES", size // 2)
+    assert submit(data, "--allow-partial", out="small.zip") == 0
+    assert (tmp_path / "small.zip").stat().st_size < 0.9 * size
+    usual, smaller = maps(tmp_path / "all.zip"), maps(tmp_path / "small.zip")
+    assert all(np.array_equal(usual[name], smaller[name]) for name in NAMES)
+    assert ("larger than" in capsys.readouterr().out) == ((tmp_path / "small.zip").stat().st_size > size // 2)
+
+
 def test_a_killed_run_leaves_no_archive_and_is_gone_on_with(tmp_path):
     """Killed by the system while frames are written; the frames that were whole are not made again."""
-    data = made_up(tmp_path / "data", frames=30)
+    data = made_up(tmp_path / "data", frames=16)
     command = [
         sys.executable,
         "-m",
@@ -121,13 +133,13 @@ def test_a_killed_run_leaves_no_archive_and_is_gone_on_with(tmp_path):
     assert process.returncode == -signal.SIGKILL
     assert not list(tmp_path.glob("*.zip"))
     kept = {path.name: path.stat().st_mtime_ns for path in folder.glob("0*.png")}
-    assert 5 <= len(kept) < 30
+    assert 5 <= len(kept) < 16
     (folder / "0000000001.png").write_bytes((folder / "0000000001.png").read_bytes()[:-50])  # a disk that lost its end
 
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert f"30 depth maps, {len(kept) - 1} of them kept from an interrupted run" in done.stdout
-    assert len(maps(tmp_path / "all.zip")) == 30
+    assert f"16 depth maps, {len(kept) - 1} of them kept from an interrupted run" in done.stdout
+    assert len(maps(tmp_path / "all.zip")) == 16
     interrupted = (tmp_path / "all.zip").read_bytes()
     assert submit(data, "--allow-partial") == 0
     assert (tmp_path / "all.zip").read_bytes() == interrupted
