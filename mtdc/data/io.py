@@ -300,15 +300,15 @@ def write_depth_png(path: str | Path, depth: np.ndarray, zero_is_empty: bool = F
 
 
 def write_png(path: str | Path, image: np.ndarray) -> None:
-    """``(H, W, 3)`` uint8 RGB as a PNG.
+    """``(H, W, 3)`` uint8 RGB, or ``(H, W)`` uint8 gray, as a PNG.
 
     Raises:
         DataError: Another shape or type.
     """
     image = np.asarray(image)
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-        raise DataError(f"can't write {path}: the picture is {image.dtype} {image.shape}; expected uint8 (H, W, 3).")
-    _write_encoded(path, np.ascontiguousarray(image[..., ::-1]))
+    if (image.ndim != 2 and image.shape[2:] != (3,)) or image.dtype != np.uint8 or not image.size:
+        raise DataError(f"can't write {path}: the picture is {image.dtype} {image.shape}; expected uint8 (H, W, 3) or (H, W).")
+    _write_encoded(path, np.ascontiguousarray(image[..., ::-1] if image.ndim == 3 else image))
 
 
 def _write_encoded(path: str | Path, image: np.ndarray) -> None:

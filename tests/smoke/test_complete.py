@@ -76,7 +76,9 @@ def cloud_points(path: Path) -> np.ndarray:
 
 
 def files(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    """All files but the folder's notes about itself."""
+    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in found if path not in ("settings.json", "completed.jsonl"))
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
@@ -91,7 +93,7 @@ def test_png_and_npy_of_one_scan_give_one_answer(tmp_path, capsys):
     stored = sparse()
     png, npy = write(tmp_path / "one.png", stored), write(tmp_path / "two.npy", stored)
     assert complete(png, npy, "--model", "classical/nearest_kitti", "--out", tmp_path / "out") == 0
-    assert files(tmp_path / "out") == ["color/one.png", "color/two.png", "depth/one.png", "depth/two.png"]
+    assert files(tmp_path / "out") == [f"{kind}/{name}.png" for kind in ("color", "depth", "valid") for name in ("one", "two")]
     dense = cv2.imread(str(tmp_path / "out/depth/one.png"), cv2.IMREAD_UNCHANGED)
     assert dense.dtype == np.uint16 and dense.shape == stored.shape
     np.testing.assert_array_equal(dense[stored > 0], stored[stored > 0])
@@ -101,7 +103,10 @@ def test_png_and_npy_of_one_scan_give_one_answer(tmp_path, capsys):
     assert color.shape == (*stored.shape, 3) and color.any(axis=2).all()
     said = capsys.readouterr().out
     assert "No point clouds" in said
-    assert said.splitlines()[-1] == f"Completed 2 scans: {tmp_path / 'out/depth'}, {tmp_path / 'out/color'}"
+    assert (
+        said.splitlines()[-1]
+        == f"Completed 2 scans: {', '.join(str(tmp_path / 'out' / kind) for kind in ('depth', 'valid', 'color'))}"
+    )
 
 
 def test_cloud_lies_where_the_pixels_look(tmp_path, config):
@@ -190,7 +195,7 @@ def test_photos_in_a_folder_are_skipped_and_counted(tmp_path, config, capsys):
     assert complete(drive, "--model", config, "--out", tmp_path / "out") == 0
     said = capsys.readouterr().out
     assert "Skipped 2 photos" in said and "Completed 1 scan:" in said
-    assert files(tmp_path / "out") == ["color/5.png", "depth/5.png"]
+    assert files(tmp_path / "out") == ["color/5.png", "depth/5.png", "valid/5.png"]
     # Named directly it is meant, and wrong.
     assert "is 8-bit" in refused(capsys, gray, "--model", config, "--out", tmp_path / "other")
 
@@ -200,7 +205,7 @@ def test_results_inside_the_scans_folder_are_not_completed_again(tmp_path, confi
     for _ in range(2):
         assert complete(tmp_path / "scans", "--model", config, "--out", tmp_path / "scans") == 0
         assert "Completed 1 scan:" in capsys.readouterr().out
-    assert files(tmp_path / "scans") == ["1.png", "color/1.png", "depth/1.png"]
+    assert files(tmp_path / "scans") == ["1.png", "color/1.png", "depth/1.png", "valid/1.png"]
 
 
 def test_a_scan_is_never_overwritten(tmp_path, config, capsys):
@@ -310,7 +315,7 @@ def test_camera_that_the_calibration_has_not(tmp_path, config, calib, capsys):
 def test_velodyne_scan_needs_both_calibration_files(tmp_path, config, calib, capsys):
     np.ones((3, 4), "<f4").tofile(tmp_path / "scan.bin")
     arguments = (tmp_path / "scan.bin", "--model", config, "--out", tmp_path / "out")
-    assert "--calib DIR" in refused(capsys, *arguments)
+    assert "give --calib" in refused(capsys, *arguments)
     (calib / "calib_velo_to_cam.txt").unlink()
     assert "calib_velo_to_cam.txt" in refused(capsys, *arguments, "--calib", calib)
     assert not (tmp_path / "out").exists()
@@ -338,7 +343,7 @@ def test_one_bad_file_of_many_stops_and_what_was_written_stays_whole(tmp_path, c
     (tmp_path / "scans/3.png").write_bytes(whole[: len(whole) // 2])
     said = refused(capsys, tmp_path / "scans", "--model", config, "--out", tmp_path / "out")
     assert "3.png" in said and "2 of 4 scans" in said
-    assert files(tmp_path / "out") == ["color/1.png", "color/2.png", "depth/1.png", "depth/2.png"]
+    assert files(tmp_path / "out") == [f"{kind}/{name}.png" for kind in ("color", "depth", "valid") for name in (1, 2)]
     for path in (tmp_path / "out").rglob("*.png"):
         assert cv2.imread(str(path), cv2.IMREAD_UNCHANGED).shape[:2] == (HEIGHT, WIDTH)
 

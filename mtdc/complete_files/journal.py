@@ -1,0 +1,115 @@
+"""What an output folder says of itself: with which settings it was made, and which results are whole.
+
+``settings.json`` is written before the first result, and one line of ``completed.jsonl`` after all results of a scan, with the
+sha256 of the files that they were made from. So a result is taken for whole only if its line, its files and its scan are there
+and belong together, whenever the run was ended, and wherever scans and folder are by then.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..data.io import atomic_path, write_json
+from ..data.raw_bytes import text_of
+from ..errors import DataError
+from .scans import JOURNAL, OUTPUT_FOLDERS, ScanList
+
+SETTINGS = "settings.json"
+#: Said in the settings, and no reason to refuse: two configs of one content are one model.
+_NOT_COMPARED = ("config",)
+
+
+class Journal:
+    """Reads the notes of a folder and goes on writing them.
+
+    Args:
+        out: The output folder.
+        settings: What the results depend on, as plain values.
+        scans: The scans to be completed.
+        resume: Keep the results that are whole.
+
+    Raises:
+        DataError: To be resumed, and the folder was made with other settings, or does not say with which.
+    """
+
+    def __init__(self, out: Path, settings: Mapping[str, Any], scans: ScanList, resume: bool) -> None:
+        self.out = out
+        # Through JSON: what is read back compares equal.
+        self.settings = json.loads(json.dumps(settings))
+        self._whole: dict[str, list[str]] = {}
+        self._begun = False
+        if resume and (out / SETTINGS).is_file():
+            self._compare(_settings_of(out))
+            self._whole = _lines_of(out / JOURNAL)
+        elif resume and any(scan.output(out, "depth").exists() for scan in scans):
+            raise DataError(f"{out} holds results and no {SETTINGS} to go on with; leave --resume out to do all of them again.")
+
+    def is_whole(self, name: str, sources: Sequence[str], results: Sequence[Path]) -> bool:
+        """Whether a scan's results are there, made from files of these hashes."""
+        return self._whole.get(name) == list(sources) and all(path.is_file() for path in results)
+
+    def add(self, name: str, sources: Sequence[str]) -> None:
+        """Note that all results of a scan are written."""
+        with (self.out / JOURNAL).open("a", encoding="utf-8") as file:
+            file.write(_line(name, sources))
+
+    def begin(self) -> None:
+        """Write the settings and what is whole so far, before the first result."""
+        if self._begun:
+            return
+        self._begun = True
+        for folder in OUTPUT_FOLDERS:
+            for left in (self.out / folder).glob(".*.tmp.*"):
+                left.unlink(missing_ok=True)
+        # First the lines, then the settings: a line never stands beside settings that it wasn't made with.
+        with atomic_path(self.out / JOURNAL) as temporary:
+            temporary.write_text("".join(_line(*item) for item in self._whole.items()), encoding="utf-8")
+        write_json(self.out / SETTINGS, self.settings)
+
+    def _compare(self, earlier: Mapping[str, Any]) -> None:
+        for key in self.settings.keys() | earlier.keys():
+            if key not in _NOT_COMPARED and self.settings.get(key) != earlier.get(key):
+                was, now = (_short(values.get(key)) for values in (earlier, self.settings))
+                differ = "" if was == now else f" ({was}, now {now})"
+                raise DataError(
+                    f"{self.out} was completed with another {key.replace('_', ' ')}{differ}: give another --out, or leave "
+                    "--resume out to do all of it again."
+                )
+
+
+def _settings_of(out: Path) -> dict[str, Any]:
+    try:
+        earlier = json.loads(text_of(out / SETTINGS, "settings"))
+    except (ValueError, RecursionError):
+        earlier = None
+    if not isinstance(earlier, dict):
+        raise DataError(f"{out / SETTINGS} is damaged; leave --resume out to do all of it again.")
+    return earlier
+
+
+def _lines_of(path: Path) -> dict[str, list[str]]:
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return dict(entry for entry in map(_entry, file) if entry)
+
+
+def _entry(line: str) -> tuple[str, list[str]] | None:
+    # The last line of a run that was killed may be half a line: its scan is done again.
+    try:
+        entry = json.loads(line)
+        return str(entry["name"]), [str(source) for source in entry["sources"]]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _line(name: str, sources: Sequence[str]) -> str:
+    return json.dumps({"name": name, "sources": list(sources)}) + "\n"
+
+
+def _short(value: Any) -> str:
+    text = "none" if value is None else "yes" if value is True else "no" if value is False else str(value)
+    return text if len(text) <= 40 else text[:12] + ".."
