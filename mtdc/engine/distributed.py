@@ -1,32 +1,108 @@
-"""Several processes: torchrun or SLURM, on GPUs (nccl) or on the CPU (gloo)."""
+"""Several processes: torchrun or SLURM, on GPUs (nccl) or on the CPU (gloo); they begin, share and end together."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
-from mmengine.dist import init_dist
-from mmengine.registry import MODEL_WRAPPERS
+from mmengine.dist import all_reduce, all_reduce_params, get_world_size, init_dist
+from mmengine.hooks import CheckpointHook, EMAHook, Hook
+from mmengine.registry import HOOKS, MODEL_WRAPPERS
+from torch import Tensor, nn
 
 from ..errors import UserError
 
-DEFAULT_PORT = "29500"
+#: Ports that runs under SLURM meet at, one each by job and step: two runs may share a node.
+FIRST_PORT, PORTS = 20000, 20000
+#: Keys of the group's store: the exit code of the first process that ended before its time, and how many have.
+_EXIT_CODE, _ENDED = "mtdc/exit_code", "mtdc/ended"
+#: How long the process that keeps the store waits for the others to look into it.
+_LINGER_S = 10.0
 
 
 @contextmanager
 def processes(launcher: str) -> Iterator[None]:
     """The process group of a run, ended with it: gloo processes that aren't abort now and then at exit.
 
+    Where one process ends by an error or an interruption, the others end too, with its exit code and without a word: what
+    there is to say is said once. A scheduler's SIGTERM ends a run as ctrl-C does.
+
     Raises:
-        UserError: The launcher's environment variables are missing.
+        UserError: The launcher's environment variables are missing, or another process was killed.
+        SystemExit: Another process has ended and says why.
     """
-    if launcher == "none":
-        yield
+    with _terminated_as_interrupted():
+        if launcher == "none":
+            yield
+            return
+        store = _start_group(launcher)
+        try:
+            yield
+        except BaseException as error:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun sends it to those that are ending already
+            _leave(store, error)
+            raise
+        finally:
+            if torch.distributed.is_initialized():
+                torch.distributed.destroy_process_group()
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python sets handlers in the main thread alone
         return
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _leave(store: Any, error: BaseException) -> None:
+    """End the group by an error; returns in the one process that says it."""
+    first = True
+    with suppress(RuntimeError):  # a store that is gone has told nobody
+        if not store.check([_EXIT_CODE]):
+            store.set(_EXIT_CODE, str(_exit_code(error)))
+        first = store.add(_ENDED, 1) == 1
+    torch.distributed.destroy_process_group()  # the others' exchanges fail now, and they look into the store
+    if not first:
+        raise SystemExit(int(store.get(_EXIT_CODE))) from error
+    if os.environ["RANK"] == "0" and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        end = time.monotonic() + _LINGER_S
+        while store.add(_ENDED, 0) < int(os.environ["WORLD_SIZE"]) and time.monotonic() < end:
+            time.sleep(0.05)
+    if _is_lost_connection(error):
+        raise UserError(
+            "another process of this run has ended. Where it said nothing above, it was killed (out of memory?). "
+            "A training goes on from its last checkpoint with --resume."
+        ) from error
+
+
+def _exit_code(error: BaseException) -> int:
+    if isinstance(error, KeyboardInterrupt):
+        return 130
+    return 2 if isinstance(error, (UserError, OSError)) or _is_lost_connection(error) else 1
+
+
+def _is_lost_connection(error: BaseException) -> bool:
+    return isinstance(error, RuntimeError) and ("gloo" in str(error) or isinstance(error, torch.distributed.DistError))
+
+
+def _start_group(launcher: str) -> Any:
+    """Join the group that a launcher's variables describe; its store."""
     wanted = (
         ("RANK", "WORLD_SIZE", "LOCAL_RANK") if launcher == "pytorch" else ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_NODELIST")
     )
@@ -34,28 +110,151 @@ def processes(launcher: str) -> Iterator[None]:
     if missing:
         starter = "torchrun --nproc-per-node=N" if launcher == "pytorch" else "srun"
         raise UserError(f"--launcher {launcher}: the variable {missing[0]} is not set. Start the command with {starter}.")
+    if launcher == "slurm":
+        os.environ.update(slurm_variables())
+    threads = os.environ.get("OMP_NUM_THREADS") or os.environ.get("SLURM_CPUS_PER_TASK") or "1"
+    os.environ.update(OMP_NUM_THREADS=threads, MKL_NUM_THREADS=os.environ.get("MKL_NUM_THREADS") or threads)
+    torch.set_num_threads(int(threads))  # torch's default, all cores for each process, lets them wait for each other
     if torch.cuda.is_available():
-        init_dist(launcher, backend="nccl")
+        init_dist("pytorch", backend="nccl")
     else:
         # mmengine's init_dist sets a CUDA device whatever the backend is, which a CPU build of torch hasn't.
-        if launcher == "slurm":
-            _slurm_environment()
         torch.distributed.init_process_group("gloo")
+    return torch.distributed.distributed_c10d._get_default_store()
+
+
+def slurm_variables() -> dict[str, str]:
+    """What torch's env:// initialisation reads, from SLURM's variables; an address and a port that are set stay.
+
+    Raises:
+        UserError: ``scontrol``, which knows the nodes' names, is missing or fails.
+    """
+    nodes = os.environ.get("SLURM_STEP_NODELIST", os.environ["SLURM_NODELIST"])
+    job, step = (int(os.environ.get(name, "0")) for name in ("SLURM_JOB_ID", "SLURM_STEP_ID"))
+    local = int(os.environ.get("SLURM_LOCALID", "0"))
+    if torch.cuda.is_available():
+        local %= torch.cuda.device_count()  # where each task sees one GPU, that is number 0 to all of them
+    return {
+        "MASTER_ADDR": os.environ.get("MASTER_ADDR") or _first_node(nodes),
+        "MASTER_PORT": os.environ.get("MASTER_PORT") or str(FIRST_PORT + (job * 16 + step) % PORTS),
+        "RANK": os.environ["SLURM_PROCID"],
+        "WORLD_SIZE": os.environ["SLURM_NTASKS"],
+        "LOCAL_RANK": str(local),
+    }
+
+
+def _first_node(nodes: str) -> str:
+    if not set(nodes) & set("[,"):
+        return nodes
     try:
-        yield
-    finally:
-        torch.distributed.destroy_process_group()
+        listed = subprocess.run(["scontrol", "show", "hostnames", nodes], capture_output=True, text=True, check=True)
+        return listed.stdout.split()[0]
+    except (OSError, subprocess.CalledProcessError, IndexError) as error:
+        raise UserError(
+            f"--launcher slurm: `scontrol show hostnames {nodes}` does not name the nodes ({error}). "
+            "Set MASTER_ADDR to the first of them."
+        ) from error
 
 
-def _slurm_environment() -> None:
-    """What torch's env:// initialisation reads, from SLURM's variables."""
-    nodes = os.environ["SLURM_NODELIST"]
-    listed = subprocess.run(["scontrol", "show", "hostnames", nodes], capture_output=True, text=True, check=True)
-    os.environ.setdefault("MASTER_ADDR", listed.stdout.split()[0])
-    os.environ.setdefault("MASTER_PORT", DEFAULT_PORT)
-    os.environ["RANK"] = os.environ["SLURM_PROCID"]
-    os.environ["WORLD_SIZE"] = os.environ["SLURM_NTASKS"]
-    os.environ["LOCAL_RANK"] = os.environ.get("SLURM_LOCALID", "0")
+@HOOKS.register_module()
+class ShareBuffersHook(Hook):  # type: ignore[misc]  # mmengine has no types
+    """Processes average what batch norm measured, each on its own frames, before they evaluate and before they save.
+
+    mmengine's own hook leaves out the averaged weights' (EMA) values and checkpoints inside an epoch: the process that writes
+    those would save its own values, and a resumed run would go on with them in all processes.
+    """
+
+    def __init__(self) -> None:
+        self._shared = False
+
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        """From here on they differ again."""
+        self._shared = False
+
+    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Share where a checkpoint follows."""
+        if any(self._saves(runner, hook) for hook in runner.hooks if isinstance(hook, CheckpointHook)):
+            self._share(runner)
+
+    def after_train_epoch(self, runner: Any) -> None:
+        """Share: a checkpoint may follow."""
+        self._share(runner)
+
+    def before_val_epoch(self, runner: Any) -> None:
+        """Share, if that was not done since the last step."""
+        self._share(runner)
+
+    @staticmethod
+    def _saves(runner: Any, hook: Any) -> bool:
+        if hook.by_epoch:
+            return False
+        return hook.every_n_train_iters(runner, hook.interval) or (hook.save_last and hook.is_last_train_iter(runner))
+
+    def _share(self, runner: Any) -> None:
+        if self._shared or get_world_size() == 1:
+            return
+        models = [runner.model, *(hook.ema_model.module for hook in runner.hooks if isinstance(hook, EMAHook))]
+        buffers = [buffer for model in models for buffer in model.buffers() if buffer.is_floating_point()]
+        if buffers:
+            all_reduce_params(buffers, op="mean")
+        self._shared = True
+
+
+class _Sum(torch.autograd.Function):
+    """Sum of a tensor over all processes; so is its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        total = value.clone()
+        all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].contiguous().clone()
+        all_reduce(total)
+        return total
+
+
+class SharedBatchNorm2d(nn.BatchNorm2d):
+    """Batch norm over the frames of all processes, on any device: in training mean and variance are the global batch's.
+
+    In evaluation, and in a single process, it is torch's. (torch's ``SyncBatchNorm`` computes on GPUs alone.)
+    """
+
+    @torch.compiler.disable
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, C, H, W)`` to the same."""
+        if not self.training or get_world_size() == 1:
+            return super().forward(x)
+        values = x.float()
+        count = values.new_tensor([values.numel() / values.shape[1]])
+        sums = _Sum.apply(torch.cat((values.sum((0, 2, 3)), count)))
+        number = sums[-1].detach()
+        mean = sums[:-1] / number
+        centred = values - mean[:, None, None]
+        variance = _Sum.apply(centred.square().sum((0, 2, 3))) / number
+        self._note(mean.detach(), variance.detach() * number / (number - 1))
+        scale = torch.rsqrt(variance + self.eps) * self.weight
+        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
+
+    def _note(self, mean: Tensor, variance: Tensor) -> None:
+        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+            return
+        self.num_batches_tracked.add_(1)
+        factor = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean, factor)
+        self.running_var.lerp_(variance, factor)
+
+
+def share_batch_norm(model: nn.Module) -> None:
+    """Make every batch norm of a model one over all processes, in place; weights and their names stay."""
+    if torch.cuda.is_available():
+        nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        return
+    for module in model.modules():
+        if type(module) is nn.BatchNorm2d:
+            module.__class__ = SharedBatchNorm2d
 
 
 @MODEL_WRAPPERS.register_module()
