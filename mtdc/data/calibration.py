@@ -72,7 +72,7 @@ class Calibration:
         Raises:
             DataError: The file has no such camera, or no size that an image can have.
         """
-        width, height = self._value(CAMERA_FILE, f"S_rect_{camera:02d}", 2).round()
+        width, height = self._value(CAMERA_FILE, f"S_rect_{camera:02d}", 2).round().tolist()
         check_image_size(width, height, f"{self.folder / CAMERA_FILE}: 'S_rect_{camera:02d}'")
         return int(height), int(width)
 

@@ -20,7 +20,7 @@ import numpy as np
 import yaml
 
 from ..errors import DataError, did_you_mean
-from .calibration import check_intrinsics, read_calibration
+from .calibration import FARTHEST_MOUNT_M, check_image_size, check_intrinsics, read_calibration, rotation_fault
 from .pinhole import PinholeCamera
 from .raw_bytes import text_of
 
@@ -45,11 +45,6 @@ _OTHER_WORDS = {
 }  # fmt: skip
 _INVERSE_WORDS = ("T_lidar_camera", "T_lidar_cam", "T_camera_to_lidar", "T_cam_to_lidar", "T_cam_velo", "camera_to_lidar")
 _MOST_NUMBERS = 64
-_LARGEST_SIDE_PX = 100_000
-#: How far a rotation written with few digits may be from orthonormal.
-_ORTHONORMAL = 1e-3
-#: A LiDAR farther than this (metres) from its camera is nearly always millimetres.
-_FARTHEST_LIDAR_M = 20.0
 
 
 def read_camera(path: str | Path, index: int = 2) -> PinholeCamera:
@@ -151,8 +146,9 @@ def _count_hint(key: str, count: int) -> str:
 
 def _image_size(path: Path, values: Mapping[str, Any]) -> tuple[int, int]:
     width, height = _numbers(path, values, "image_size", (2,)).tolist()
-    if width % 1 or height % 1 or not (1 <= width <= _LARGEST_SIDE_PX and 1 <= height <= _LARGEST_SIDE_PX):
+    if width % 1 or height % 1:
         raise DataError(f"camera file {path}: 'image_size' must be {EXPECTED['image_size']}, not {width:g}, {height:g}.")
+    check_image_size(width, height, f"camera file {path}: 'image_size' ({EXPECTED['image_size']})")
     return int(height), int(width)
 
 
@@ -208,15 +204,10 @@ def _check_rigid(path: Path, key: str, transform: np.ndarray) -> None:
         hint = " It is probably transposed." if np.allclose(transform[:3, 3], 0) else ""
         raise DataError(f"{name} must end with the row 0 0 0 1, not {transform[3].tolist()}.{hint}")
     rotation, distance = transform[:3, :3], float(np.linalg.norm(transform[:3, 3]))
-    gram = rotation @ rotation.T
-    if np.abs(gram - np.eye(3)).max() > _ORTHONORMAL:
-        scale = float(np.cbrt(abs(np.linalg.det(rotation))))
-        even = scale > 0 and np.abs(gram / scale**2 - np.eye(3)).max() <= _ORTHONORMAL
-        hint = f"it is {scale:g} times one" if even else "its rows are not of length 1 and at right angles"
-        raise DataError(f"{name} holds no rotation: {hint}. Were numbers lost, or written in another order or unit?")
-    if np.linalg.det(rotation) < 0:
-        raise DataError(f"{name} mirrors (determinant -1): one row or column has the wrong sign.")
-    if distance > _FARTHEST_LIDAR_M:
+    fault = rotation_fault(rotation)
+    if fault:
+        raise DataError(f"{name} {fault}")
+    if distance > FARTHEST_MOUNT_M:
         place = "T_camera_lidar" if key == "T_camera_lidar" else "translation"
         raise DataError(
             f"camera file {path}: '{place}' puts the LiDAR {distance:g} m from the camera; expected metres, and "

@@ -73,7 +73,8 @@ def _columns(path: Path, names: tuple[str, ...], values: dict[str, np.ndarray]) 
     for axis in "xyz":
         if axis not in lowered:
             raise DataError(f"cloud {path} has no field '{axis}'.{did_you_mean(axis, names)}")
-    return np.stack([np.asarray(values[lowered[axis]], dtype=np.float64).reshape(-1) for axis in "xyz"], axis=1)
+    with np.errstate(invalid="ignore"):  # about NaN that a float32 may hold in two ways
+        return np.stack([np.asarray(values[lowered[axis]], dtype=np.float64).reshape(-1) for axis in "xyz"], axis=1)
 
 
 # ---- PLY

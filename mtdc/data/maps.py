@@ -80,7 +80,8 @@ def _read_array(path: Path, row: Field) -> np.ndarray:
     if not np.isfinite(values).all():
         raise DataError(f"{row.name} {path} holds NaN or infinite values; write {row.unknown:g} where a value is unknown.")
     if row.kind == "normals":
-        length = np.linalg.norm(values, axis=2)
+        with np.errstate(over="ignore"):
+            length = np.linalg.norm(values, axis=2)
         off = length[(length > 0) & (np.abs(length - 1) > _NORMAL_TOLERANCE)]
         if off.size:
             raise DataError(f"{row.name} {path} holds vectors of length {off[0]:.3g}; expected unit vectors, all 0 = unknown.")

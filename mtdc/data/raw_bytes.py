@@ -26,6 +26,9 @@ LARGEST_IMAGE_PX = 2**26
 PNG_START, _JPEG_START = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 PNG_GRAY, PNG_PALETTE = 0, 3
 _PNG_CHUNK_FRAME = 12  # length, kind and checksum
+_PNG_HEADER_BYTES = 13
+#: Bits a sample that each colour type may have.
+_PNG_BITS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _JPEG_END = b"\xff\xd9"
 #: An end mark farther from the end than this belongs to something else (a thumbnail in the header).
 _JPEG_TAIL_BYTES = 1024
@@ -118,7 +121,7 @@ def check_picture(data: np.ndarray, name: str) -> PngHeader | None:
 
 def _check_png(view: memoryview, name: str) -> PngHeader:
     position = len(PNG_START)
-    header = None
+    header, has_pixels = None, False
     while True:
         length = int.from_bytes(view[position : position + 4], "big")
         end = position + _PNG_CHUNK_FRAME + length
@@ -130,12 +133,22 @@ def _check_png(view: memoryview, name: str) -> PngHeader:
         if (kind == b"IHDR") != (header is None):
             raise DataError(f"{name} can't be read: it is a damaged PNG (header at byte {position}).")
         if header is None:
-            header = png_header(bytes(view[:26]))
-            assert header is not None, "the chunk's kind was looked at"
-            _check_size(header.width, header.height, name)
-        if kind == b"IEND":
+            header = _checked_header(view, length, name)
+        has_pixels = has_pixels or kind == b"IDAT"
+        if kind == b"IEND" and has_pixels:
             return header
         position = end
+
+
+def _checked_header(view: memoryview, length: int, name: str) -> PngHeader:
+    header = png_header(bytes(view[:26]))
+    # Behind the colour type: packing and filtering, of which there is one each, and whether rows are interlaced.
+    packing, filtering, interlacing = bytes(view[26:29])
+    known = header is not None and header.bits in _PNG_BITS.get(header.color_type, ())
+    if header is None or not known or length != _PNG_HEADER_BYTES or packing or filtering or interlacing > 1:
+        raise DataError(f"{name} can't be read: it is a damaged PNG (header that no PNG has).")
+    _check_size(header.width, header.height, name)
+    return header
 
 
 def _check_jpeg(view: memoryview, name: str) -> None:
