@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,8 @@ TRIAL_STEPS = 2
 def resolve(model_cfg: dict[str, Any], work_dir: Path, resume: bool) -> None:
     """Replace "auto" in a model's config by what is fastest here, and note the choice in the work folder.
 
-    A resumed run takes the earlier choice, so that it goes on as it began.
+    A resumed run takes the earlier choice, so that it goes on as it began. Of several processes the first measures, while the
+    others wait; networks are timed as they are, not compiled.
     """
     if AUTO not in (model_cfg.get("precision"), model_cfg.get("channels_last")):
         return
@@ -42,7 +43,7 @@ def resolve(model_cfg: dict[str, Any], work_dir: Path, resume: bool) -> None:
         if resume and file.is_file():
             choice = [json.loads(file.read_text())["chosen"]]
         else:
-            seconds = [step_seconds({**model_cfg, **candidate}) for candidate in CANDIDATES]
+            seconds = measure([{**model_cfg, **candidate} for candidate in CANDIDATES])
             choice = [fastest(seconds)]
             work_dir.mkdir(parents=True, exist_ok=True)
             trials = [{**candidate, "relative_time": s / seconds[0]} for candidate, s in zip(CANDIDATES, seconds, strict=True)]
@@ -62,16 +63,27 @@ def fastest(seconds: list[float]) -> dict[str, Any]:
     return dict(CANDIDATES[best])
 
 
-def step_seconds(model_cfg: Mapping[str, Any]) -> float:
-    """Time of the fastest of a few steps forward and backward, after one to warm up."""
+def measure(configs: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Time of the fastest of a few steps forward and backward of each model, after one to warm up.
+
+    They take turns, so that other work on the machine, which comes and goes, slows all of them or none.
+    """
     with torch.random.fork_rng():  # the trial must not change what the seed repeats
-        model = build_model(model_cfg).to(get_device()).train()
-        inputs = example_inputs(model.network, TRIAL_SIZE, get_device())
-        times = []
-        for _ in range(1 + TRIAL_STEPS):
-            start = time.perf_counter()
-            sum(value.float().mean() for value in model(inputs).values()).backward()
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-            times.append(time.perf_counter() - start)
-    return min(times[1:])
+        steps = [_step(cfg) for cfg in configs]
+        times = [[step() for step in steps] for _ in range(1 + TRIAL_STEPS)]
+    return [min(column) for column in zip(*times[1:], strict=True)]
+
+
+def _step(model_cfg: Mapping[str, Any]) -> Callable[[], float]:
+    """One step of a model and the seconds that it took."""
+    model = build_model(model_cfg).to(get_device()).train()
+    inputs = example_inputs(model.network, TRIAL_SIZE, get_device())
+
+    def step() -> float:
+        start = time.perf_counter()
+        sum(value.float().mean() for value in model(inputs).values()).backward()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        return time.perf_counter() - start
+
+    return step
