@@ -3,7 +3,7 @@
     mtdc train aux_image_kitti --data-root data/kitti
 
 Writes checkpoints, the log, the config as it ran and, where the config evaluates, result.json into the work folder. An
-interrupted run goes on with --resume.
+interrupted run goes on with --resume, to the same weights as if it had not stopped.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", metavar="CONFIG", help="config file, or the name of a shipped config")
     parser.add_argument("--work-dir", type=Path, metavar="DIR", help="where the run writes; default work_dirs/CONFIG")
     parser.add_argument("--data-root", metavar="DIR", help="folder of the data set; default: the config's data_root")
-    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the work folder")
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the work folder")
+    again.add_argument("--overwrite", action="store_true", help="start again: remove an earlier run from the work folder")
     add_options(parser)
     add_launcher(parser)
 
@@ -59,18 +61,23 @@ def run(args: argparse.Namespace) -> int:
     """Train."""
     from ..engine.config import load_config, set_data_root
     from ..engine.distributed import processes
+    from ..engine.resuming import describe_run
     from ..engine.runs import train
 
     cfg = load_config(args.config, args.cfg_options)
     if args.data_root:
         set_data_root(cfg, args.data_root)
     folder = work_folder(args.config, args.work_dir)
-    if not args.resume and list(folder.glob("*.pth")):
-        raise ConfigError(f"{folder} holds an earlier run. Go on with it (--resume), or name another folder (--work-dir).")
+    found = "" if args.resume or args.overwrite else describe_run(cfg, folder)
+    if found:
+        raise ConfigError(
+            f"{folder} holds {found}. Go on with it (--resume), remove it and start again (--overwrite), or name another "
+            "folder (--work-dir)."
+        )
     with processes(args.launcher):
         from mmengine.dist import is_main_process
 
-        result = train(cfg, folder, args.launcher, args.resume)
+        result = train(cfg, folder, args.launcher, args.resume, args.overwrite)
         main = is_main_process()
     if result is not None and main:
         from .test import report

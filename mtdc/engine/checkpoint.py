@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from mmengine.dist import all_reduce_params, is_distributed, is_main_process
 from mmengine.fileio import LocalBackend, register_backend
-from mmengine.hooks import Hook
+from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import HistoryBuffer
 from mmengine.registry import HOOKS
 
 from ..data.io import atomic_path
 from ..errors import ConfigError, DataError
+from ..metrics.functional import BENCHMARK_UNITS
 from ..model import MultiTaskModel
 from .archive import load_archive
+from .config import settings
+
+#: File of a work folder that holds the name of its last checkpoint.
+POINTER_NAME = "last_checkpoint"
 
 
 @register_backend("local", force=True, prefixes="")
@@ -36,26 +43,136 @@ class AtomicLocalBackend(LocalBackend):
 
 @HOOKS.register_module()
 class PlainCheckpointHook(Hook):
-    """Checkpoints of plain values, which torch loads with ``weights_only=True``.
+    """Checkpoints of plain values, which torch loads with ``weights_only=True``, and what mmengine's own lack to go on from.
 
-    mmengine writes its history as objects of its own class, and no checkpoint of it loads under torch's safe default.
+    mmengine writes its history as objects of its own class, and no checkpoint of it loads under torch's safe default; the
+    history has a line for every step, so that each checkpoint is larger than the one before; and where the run is in its data
+    and what it was told are not in it.
+
+    Args:
+        history: Steps of the history that are kept; means that the log shows go no further back.
     """
 
     priority = "VERY_LOW"
+
+    def __init__(self, history: int = 1000) -> None:
+        self.history = history
+
+    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Let the history forget what is older."""
+        for buffer in runner.message_hub.log_scalars.values():
+            buffer.max_length = self.history
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         """Turn everything but tensors into plain values, in new containers: the runner goes on using the old ones."""
         for key, value in checkpoint.items():
             if key != "state_dict":
                 checkpoint[key] = _plain(value)
+        meta = checkpoint["meta"]
+        meta["settings"] = settings(runner.cfg)
+        if hasattr(runner.train_loop, "position"):
+            meta["position"] = runner.train_loop.position(meta["iter"])
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
-        """Give the runner its history back as it knows it."""
+        """Give the runner its history back as it knows it, and the loop its place."""
+        checkpoint["meta"].pop("config", None)  # mmengine would run that text as a config file
         scalars = checkpoint.get("message_hub", {}).get("log_scalars", {})
         for name, value in scalars.items():
             if isinstance(value, dict):
                 log, count = value["log"].numpy(), value["count"].numpy()
                 scalars[name] = HistoryBuffer(log, count, max_length=value["max_length"])
+        runner.train_loop.resumed = checkpoint["meta"].get("position")
+
+
+@HOOKS.register_module(name="CheckpointHook", force=True)
+class WholeCheckpointHook(CheckpointHook):  # type: ignore[misc]  # mmengine has no types
+    """mmengine's hook under its own name, except that an old checkpoint goes only when the new one is whole.
+
+    Stopped at any instant, it leaves at least one whole checkpoint, also with ``max_keep_ckpts=1``, and at its next start it
+    removes what it had no time to remove. A folder that was moved or copied keeps its best checkpoint, and the other's alone.
+    """
+
+    _default_less_keys = ("loss", *BENCHMARK_UNITS)
+
+    def before_train(self, runner: Any) -> None:
+        """Find the folder, the best checkpoints in it, and remove those too many."""
+        super().before_train(runner)
+        if self.save_best is None:
+            return
+        for key, path in self._best().items():
+            if path is None:
+                continue
+            here = Path(self.out_dir) / Path(path).name
+            self._note_best(runner, key, str(here))
+            if here.is_file():
+                for old in here.parent.glob(f"best_{key.replace('/', '_')}_{self.filename_tmpl.format('*')}"):
+                    if old != here and is_main_process():
+                        old.unlink()
+
+    def _save_checkpoint(self, runner: Any) -> None:
+        """Write a checkpoint; within an epoch the processes average their batch norms' running values first."""
+        if not self.by_epoch and is_distributed():
+            all_reduce_params(runner.model.buffers(), op="mean")
+        super()._save_checkpoint(runner)
+
+    def _save_checkpoint_with_step(self, runner: Any, step: int, meta: dict[str, Any]) -> None:
+        """Write a checkpoint, then its name into ``last_checkpoint``, and then remove those too many."""
+        name, folder = self.filename_tmpl.format(step), Path(self.out_dir)
+        kept = [step]
+        if self.max_keep_ckpts > 0:
+            kept = [*(other for other in self.keep_ckpt_ids if other != step), step]
+            # The one too many is listed: should it be left, the next start finds it in the list and removes it.
+            runner.message_hub.update_info("keep_ckpt_ids", kept)
+        self.last_ckpt = str(folder / name)
+        runner.message_hub.update_info("last_ckpt", name)
+        runner.save_checkpoint(
+            self.out_dir,
+            name,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            **self.args,
+        )
+        if self.max_keep_ckpts > 0:
+            self.keep_ckpt_ids.clear()
+            self.keep_ckpt_ids.extend(kept[-self.max_keep_ckpts :])
+        if not is_main_process():
+            return
+        self.file_backend.put_text(name, folder / POINTER_NAME)
+        for old in kept[: -self.max_keep_ckpts] if self.max_keep_ckpts > 0 else ():
+            (folder / self.filename_tmpl.format(old)).unlink(missing_ok=True)
+
+    def _save_best_checkpoint(self, runner: Any, metrics: dict[str, Any]) -> None:
+        """Write the best checkpoint where there is a new one, and then remove the old."""
+        if not self.save_best:
+            return
+        before = self._best()
+        for key in before:
+            self._set_best(key, None)  # so that mmengine removes nothing
+        super()._save_best_checkpoint(runner, metrics)
+        for key, old in before.items():
+            new = self._best().get(key)
+            if new is None:
+                self._set_best(key, old)
+            elif old not in (None, new) and is_main_process():
+                Path(str(old)).unlink(missing_ok=True)
+
+    def _best(self) -> dict[str, str | None]:
+        """Path of the best checkpoint by metric; None where there is none yet."""
+        if len(self.key_indicators) == 1:
+            return {self.key_indicators[0]: self.best_ckpt_path}
+        return dict(self.best_ckpt_path_dict)
+
+    def _set_best(self, key: str, path: str | None) -> None:
+        if len(self.key_indicators) == 1:
+            self.best_ckpt_path = path
+        else:
+            self.best_ckpt_path_dict[key] = path
+
+    def _note_best(self, runner: Any, key: str, path: str) -> None:
+        self._set_best(key, path)
+        runner.message_hub.update_info("best_ckpt" if len(self.key_indicators) == 1 else f"best_ckpt_{key}", path)
 
 
 def _plain(value: Any) -> Any:
@@ -144,21 +261,30 @@ def check_fits(model: MultiTaskModel, checkpoint: dict[str, Any], path: str | Pa
 
 
 def last_checkpoint(work_dir: str | Path) -> Path | None:
-    """The newest whole checkpoint of a run, by name inside the folder, so that a moved folder is a folder like any other.
+    """The newest whole checkpoint of a run, by its number of iterations; None where there is none.
 
-    The file that ``last_checkpoint`` names comes first; where it is missing or cut short, the newest other epoch that is whole.
+    Files are looked for by name inside the folder, so that a moved folder is a folder like any other: ``epoch_<n>.pth``,
+    ``iter_<n>.pth`` and what ``last_checkpoint`` names; one that is cut short makes place for the one before.
     """
     folder = Path(work_dir)
-    pointer = folder / "last_checkpoint"
-    named = [folder / Path(pointer.read_text().strip()).name] if pointer.is_file() else []
-    others = sorted(folder.glob("epoch_*.pth"), key=lambda path: int(path.stem.partition("_")[2] or 0), reverse=True)
-    for path in (*named, *others):
-        try:
-            read_checkpoint(path)
-        except DataError:
-            continue
-        return path
-    return None
+    pointer = folder / POINTER_NAME
+    candidates = [[folder / Path(pointer.read_text().strip()).name]] if pointer.is_file() else []
+    candidates += [sorted(folder.glob(f"{kind}_*.pth"), key=_number, reverse=True) for kind in ("epoch", "iter")]
+    newest: tuple[int, Path] | None = None
+    for paths in candidates:
+        for path in paths:
+            with suppress(DataError):
+                iteration = read_checkpoint(path)["meta"].get("iter")
+                iteration = iteration if isinstance(iteration, int) else 0
+                if newest is None or iteration > newest[0]:
+                    newest = (iteration, path)
+                break
+    return None if newest is None else newest[1]
+
+
+def _number(path: Path) -> int:
+    digits = path.stem.rpartition("_")[2]
+    return int(digits) if digits.isdecimal() else 0
 
 
 def _some(what: str, keys: list[str]) -> str:

@@ -9,11 +9,12 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from mmengine.config import Config
 
 from ..errors import ConfigError, did_you_mean
+from ..model import AUTO
 
 CONFIGS_VARIABLE = "MTDC_CONFIGS"
 #: Top-level key that keeps the folder of the config's author in the configs that runs write.
@@ -118,7 +119,7 @@ def _check_option(cfg: Any, key: str, opened: set[str]) -> None:
                 f"--cfg-options {key}: the config has no '{'.'.join(parts[: depth + 1])}'.{did_you_mean(part, known)}"
             )
         if at[part] is None and depth < len(parts) - 1:
-            at[part] = {}
+            cast(dict[str, Any], at)[part] = {}
             opened.add(".".join(parts[: depth + 1]))
         at = at[part]
 
@@ -140,12 +141,13 @@ def set_data_root(cfg: Config, data_root: str) -> None:
 def settings(cfg: Config) -> dict[str, Any]:
     """What a config says about the model, how it is trained, and how it is measured, as plain values by dotted key.
 
-    The same for a config and for what a run wrote of it, wherever the data lies and however it is loaded. Where it was
-    measured (split, transforms) is in a result's protocol.
+    The same for a config and for what a run wrote of it, wherever the data lies and however it is loaded, and whether it is
+    compiled, which changes rounding alone. Where it was measured (split, transforms) is in a result's protocol.
     """
     content = {
         key: cfg.get(key) for key in ("model", "optim_wrapper", "param_scheduler", "train_cfg", "load_from", "randomness")
     }
+    content |= {key: cfg.get(key) for key in ("ema", "sync_batch_norm") if cfg.get(key)}
     content["val_evaluator"] = cfg.get("test_evaluator", cfg.get("val_evaluator"))
     training = cfg.get("train_dataloader") or {}
     content["train_dataloader.batch_size"] = training.get("batch_size")
@@ -161,6 +163,15 @@ def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
         yield key, value
     for name, item in items:
         yield from _flat(item, f"{key}.{name}" if key else name)
+
+
+def switched_on(cfg: Config) -> dict[str, Any]:
+    """What a config switches on of how weights are computed, by key; for a result's protocol."""
+    wrapper = cfg.get("optim_wrapper") or {}
+    values = {key: cfg.model.get(key) for key in ("precision", "channels_last")}
+    values |= {key: wrapper.get(key) for key in ("accumulative_counts", "clip_grad")}
+    values |= {key: cfg.get(key) for key in ("ema", "sync_batch_norm", "compile")}
+    return {key: value for key, value in values.items() if value is True or value not in (None, False, 1, "float32", AUTO)}
 
 
 def config_hash(cfg: Config) -> str:

@@ -16,6 +16,7 @@ from ..data.io import write_depth_png, write_png
 from ..errors import DataError
 from ..structures import DepthSample
 from ..visualization.panel import sample_panel
+from .loops import progress_name
 
 PANEL_FOLDER = "panels"
 
@@ -37,7 +38,8 @@ class IterationSeedHook(Hook):
 class PanelHook(Hook):
     """Pictures at validation: photo and its reconstruction, sparse input, ground truth, depth and its error, one sheet a frame.
 
-    They are written as ``WORK_DIR/panels/epoch_<n>/<sample>.png``, and shown in TensorBoard where that is installed.
+    They are written as ``WORK_DIR/panels/epoch_<n>/<sample>.png`` (``iter_<n>`` in a training by iterations), and shown in
+    TensorBoard where that is installed.
 
     Args:
         frames: How many frames, spread evenly over the validation set.
@@ -64,11 +66,12 @@ class PanelHook(Hook):
             reconstruction=_photo(sample, "pred_image"),
         )
         name = f"{sample.sample_id}.png"
-        write_png(Path(runner.work_dir) / PANEL_FOLDER / f"epoch_{runner.epoch}" / name, sheet)
+        progress = progress_name(runner)
+        write_png(Path(runner.work_dir) / PANEL_FOLDER / progress / name, sheet)
         # mmengine's local backend would write a second copy of the file.
         board = runner.visualizer.get_backend("TensorboardVisBackend")
         if board is not None:
-            board.add_image(f"panel/{sample.sample_id}", sheet, step=runner.epoch)
+            board.add_image(f"panel/{sample.sample_id}", sheet, step=int(progress.rpartition("_")[2]))
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

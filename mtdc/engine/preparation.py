@@ -24,11 +24,13 @@ from ..registry import DATASETS, METRICS, build
 from ..structures import Field
 from . import hooks  # noqa: F401  (registers the hooks that configs name)
 from .config import require
+from .loops import counts_epochs
 from .switches import WindowOptimWrapper, check_switches
 
 #: Keys of a dataloader that the Runner takes beside torch's own.
 LOADER_KEYS = {"dataset", "sampler", "batch_sampler", "num_batch_per_epoch", "collate_fn", "worker_init_fn"}
-TRAIN_KEYS = {"type", "by_epoch", "max_epochs", "max_iters", "val_begin", "val_interval", "dynamic_intervals"}
+#: Samplers of mmengine that don't say which epoch a frame is of.
+WITHOUT_EPOCH = ("DefaultSampler", "InfiniteSampler")
 
 
 def build_dataset(
@@ -115,7 +117,7 @@ def check_parts(cfg: Config, model: MultiTaskModel) -> None:
             raise ConfigError(
                 f"{where} has no loss, so it would not be trained. Add one, or leave the task out ({where}=None)."
             )
-    _check_known(cfg.train_cfg, TRAIN_KEYS, "train_cfg")
+    check_units(cfg)
     for key in ("max_epochs", "max_iters", "val_interval"):
         _check_whole(cfg.train_cfg, key, 1, "train_cfg")
     for i, schedule in enumerate(cfg.get("param_scheduler") or ()):
@@ -133,6 +135,38 @@ def check_parts(cfg: Config, model: MultiTaskModel) -> None:
     build_optimiser(cfg, model)
     if cfg.get("val_dataloader") is not None:
         build_metrics(cfg.get("val_evaluator"), "val_evaluator", model)
+
+
+def check_units(cfg: Config) -> None:
+    """Refuse hooks and schedules that count epochs in a training that counts iterations: they would do nothing.
+
+    Raises:
+        ConfigError: The key, and what to set.
+    """
+    saving = (cfg.get("default_hooks") or {}).get("checkpoint") or {}
+    if saving.get("out_dir") is not None:
+        raise ConfigError(
+            "default_hooks.checkpoint.out_dir: checkpoints are in the work folder, where --resume looks: --work-dir."
+        )
+    sampler_cfg = cfg.train_dataloader.get("sampler") or {}
+    if sampler_cfg.get("type") in WITHOUT_EPOCH:
+        raise ConfigError(
+            f"train_dataloader.sampler.type='{sampler_cfg['type']}' doesn't tell epochs apart, so that each would draw the "
+            "same random changes. Set EpochSampler, also to train by iterations."
+        )
+    if counts_epochs(cfg.train_cfg):
+        return
+    if saving.get("type") == "CheckpointHook" and saving.get("by_epoch", True):
+        raise ConfigError(
+            "train_cfg counts iterations, and default_hooks.checkpoint epochs, so that nothing would be saved before the end: "
+            "set default_hooks.checkpoint.by_epoch=False and its interval in iterations."
+        )
+    for i, schedule in enumerate(cfg.get("param_scheduler") or ()):
+        if schedule.get("by_epoch", True) and not schedule.get("convert_to_iter_based"):
+            raise ConfigError(
+                f"train_cfg counts iterations, and param_scheduler[{i}] epochs, so that it would never step: set its "
+                "by_epoch=False and its numbers in iterations, or convert_to_iter_based=True."
+            )
 
 
 def check_targets(model: MultiTaskModel, data: DepthDataset) -> None:
@@ -169,7 +203,7 @@ def build_optimiser(cfg: Config, model: MultiTaskModel) -> OptimWrapper:
     except (ValueError, TypeError, KeyError) as error:
         raise ConfigError(f"optim_wrapper: {' '.join(str(error).split())}") from error
     if isinstance(built, WindowOptimWrapper):
-        built.epochs = cfg.train_cfg.get("max_epochs") or 1
+        built.epochs = cfg.train_cfg.get("max_epochs", 1) if counts_epochs(cfg.train_cfg) else 1
         built.scaler = torch.amp.GradScaler(enabled=model.precision == torch.float16)
     return built
 

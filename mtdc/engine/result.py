@@ -11,6 +11,7 @@ from typing import Any
 from ..data.io import write_json
 from ..errors import DataError
 
+RESULT_NAME = "result.json"
 #: Digits after the point by unit; anything else is shown with four significant digits.
 _DECIMALS = {"mm": 2, "1/km": 3, "m": 4, "ln": 5, "ratio": 5}
 

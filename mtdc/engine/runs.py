@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import is_main_process
+from mmengine.dist import barrier, is_main_process
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -24,17 +24,23 @@ from ..errors import ConfigError, DataError
 from ..model import MultiTaskModel, build_model
 from . import hooks
 from .checkpoint import check_fits, file_hash, last_checkpoint, load_weights, read_checkpoint
-from .config import config_hash, require
-from .distributed import wrapper_config
+from .config import config_hash, require, switched_on
+from .distributed import share_batch_norm, wrapper_config
+from .logs import QuietRunner, writing
+from .loops import counts_epochs, loop_config, plain_train_cfg
 from .precision import resolve
 from .preparation import build_dataset, build_metrics, build_optimiser, check_parts, check_targets, loader, seed_of, unique
-from .result import result_dict, save_result
+from .result import RESULT_NAME, result_dict, save_result
+from .resuming import check_folder, clear_folder, differences, resumable
 from .street import make_street
 from .switches import CompilingRunner, ema_hook
 
-RESULT_NAME = "result.json"
 #: Two runs of one process need two names: mmengine keeps history and best scores by name, to the second.
 _run_number = itertools.count()
+
+
+class ZooRunner(QuietRunner, CompilingRunner):
+    """mmengine's Runner with what it lacks."""
 
 
 class KeepingEvaluator(Evaluator):  # type: ignore[misc]  # mmengine has no types
@@ -55,13 +61,13 @@ def _runner(cfg: Config, model: MultiTaskModel, work_dir: Path, launcher: str, *
         # mmengine's own deprecations say nothing to a user of this package.
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", category=FutureWarning)
-        return CompilingRunner(
+        return ZooRunner(
             model=model,
             work_dir=str(work_dir),
             launcher=launcher,
-            default_hooks=cfg.get("default_hooks"),
+            default_hooks=_default_hooks(cfg),
             env_cfg=cfg.get("env_cfg", {"dist_cfg": {"backend": "nccl"}}),
-            log_processor=cfg.get("log_processor"),
+            log_processor={"by_epoch": counts_epochs(cfg.get("train_cfg") or {}), **(cfg.get("log_processor") or {})},
             log_level=cfg.get("log_level", "INFO"),
             visualizer=cfg.get("visualizer") or _visualizer(),
             randomness=cfg.randomness,
@@ -69,6 +75,15 @@ def _runner(cfg: Config, model: MultiTaskModel, work_dir: Path, launcher: str, *
             cfg=_described(cfg, model),
             **parts,
         )
+
+
+def _default_hooks(cfg: Config) -> dict[str, Any]:
+    """The config's, with a logger that counts as the training does."""
+    default = dict(cfg.get("default_hooks") or {})
+    logger = default.get("logger", {"type": "LoggerHook"})
+    if logger is not None and not counts_epochs(cfg.get("train_cfg") or {}):
+        default["logger"] = {"log_metric_by_epoch": False, **logger}
+    return default
 
 
 def _visualizer() -> dict[str, Any]:
@@ -103,18 +118,22 @@ def _described(cfg: Config, model: MultiTaskModel) -> Config:
     return described
 
 
-def train(cfg: Config, work_dir: Path, launcher: str = "none", resume: bool = False) -> dict[str, Any] | None:
+def train(
+    cfg: Config, work_dir: Path, launcher: str = "none", resume: bool = False, overwrite: bool = False
+) -> dict[str, Any] | None:
     """Train a config, evaluating as it says, and return the last evaluation's result (None without validation).
 
     The result is in ``work_dir/result.json`` too. With ``resume`` the run goes on from the last whole checkpoint in
-    ``work_dir``, wherever that folder was when it was written.
+    ``work_dir``, wherever that folder was when it was written; with ``overwrite`` an earlier run's files there are removed.
 
     Raises:
         ConfigError, DataError: Before anything is trained.
     """
-    require(cfg, "train_dataloader", "randomness")
+    require(cfg, "train_dataloader", "train_cfg", "randomness")
+    check_folder(work_dir)
     seed = seed_of(cfg)
-    checkpoint = _resumable(cfg, work_dir) if resume else None
+    cfg.train_cfg = plain_train_cfg(cfg.train_cfg)
+    checkpoint = resumable(cfg, work_dir) if resume else None
     # Everything that the config alone can be wrong about comes before data are drawn, steps are timed or a file is written.
     model = build_model(cfg.model)
     check_parts(cfg, model)
@@ -125,13 +144,18 @@ def train(cfg: Config, work_dir: Path, launcher: str = "none", resume: bool = Fa
     resolve(cfg.model, work_dir, resume)
     torch.manual_seed(seed)  # the first weights are part of what a seed repeats
     model = build_model(cfg.model)
+    changed = ""
     if checkpoint is not None:
-        check_fits(model, read_checkpoint(checkpoint), checkpoint)
+        found = read_checkpoint(checkpoint)
+        check_fits(model, found, checkpoint)
+        changed = differences(found["meta"], cfg)
     elif cfg.get("load_from"):
         load_weights(model, cfg.load_from)
+    if cfg.get("sync_batch_norm"):
+        share_batch_norm(model)
     parts: dict[str, Any] = {
         "train_dataloader": train_loader,
-        "train_cfg": cfg.train_cfg,
+        "train_cfg": loop_config(cfg.train_cfg),
         "optim_wrapper": build_optimiser(cfg, model),
         "param_scheduler": cfg.get("param_scheduler"),
         "custom_hooks": [*(cfg.get("custom_hooks") or ()), *_own_hooks(cfg)],
@@ -147,9 +171,18 @@ def train(cfg: Config, work_dir: Path, launcher: str = "none", resume: bool = Fa
         val_data = build_dataset(cfg.val_dataloader.dataset, "val_dataloader.dataset", model, targets, seed)
         val_loader = loader(cfg, "val_dataloader", val_data)
         parts |= {"val_dataloader": val_loader, "val_evaluator": evaluator, "val_cfg": cfg.get("val_cfg") or {}}
-    runner = _runner(cfg, model, work_dir, launcher, **parts)
-    with _workers_ended(runner):
-        runner.train()
+    if is_main_process():
+        clear_folder(work_dir, everything=overwrite)
+    barrier()
+    with writing(work_dir):
+        runner = _runner(cfg, model, work_dir, launcher, **parts)
+        if changed:
+            runner.logger.warning(
+                f"the config differs from the one that the checkpoint was made with: {changed}. What the checkpoint holds of "
+                "weights, optimiser and schedules is kept."
+            )
+        with _workers_ended(runner):
+            runner.train()
     if evaluator is None or not evaluator.values:
         return None
     result = _result(cfg, evaluator, val_data, cfg.val_dataloader.dataset, last_checkpoint(work_dir))
@@ -162,31 +195,15 @@ def train(cfg: Config, work_dir: Path, launcher: str = "none", resume: bool = Fa
 
 def _own_hooks(cfg: Config) -> list[dict[str, Any]]:
     """Hooks that no config has to name."""
+    named = {hook.get("type") for hook in cfg.get("custom_hooks") or ()}
+    own = [{"type": name} for name in ("PlainCheckpointHook", "IterationSeedHook", "ShareBuffersHook") if name not in named]
     average = ema_hook(cfg)
-    return [{"type": "SyncBuffersHook"}] + ([average] if average is not None else [])
+    return own + ([average] if average is not None else [])
 
 
 def _save(work_dir: Path, result: Mapping[str, Any]) -> None:
     if is_main_process():
         save_result(work_dir / RESULT_NAME, result)
-
-
-def _resumable(cfg: Config, work_dir: Path) -> Path:
-    """The checkpoint to go on from.
-
-    Raises:
-        ConfigError: There is none, or the run is finished.
-    """
-    checkpoint = last_checkpoint(work_dir)
-    if checkpoint is None:
-        raise ConfigError(f"{work_dir} holds no checkpoint to go on from.")
-    done, wanted = read_checkpoint(checkpoint)["meta"].get("epoch"), (cfg.get("train_cfg") or {}).get("max_epochs")
-    if isinstance(done, int) and isinstance(wanted, int) and done >= wanted:
-        raise ConfigError(
-            f"{work_dir}: the run is finished, {done} of {wanted} epochs. "
-            f"To train on: --cfg-options train_cfg.max_epochs={2 * done}."
-        )
-    return checkpoint
 
 
 def _baselines(cfg: Config, work_dir: Path, launcher: str) -> dict[str, dict[str, Any]]:
@@ -296,6 +313,7 @@ def _result(
         "network_range_m": task.get("range_m"),
         "config": Path(cfg.filename).name if cfg.filename else None,
         "config_sha256": config_hash(cfg),
+        "switched_on": switched_on(cfg) or None,
         "checkpoint": None if checkpoint is None else checkpoint.name,
         "checkpoint_sha256": None if checkpoint is None else file_hash(checkpoint),
     }

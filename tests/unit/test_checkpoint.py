@@ -1,8 +1,11 @@
 """Checkpoints: strict, safe, whole; stripped ones load with the same config."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 from support import small_network, sparse_map
 
@@ -69,7 +72,10 @@ def test_nothing_in_a_checkpoint_is_executed(tmp_path, capsys):
 
 
 class FakeRunner:
-    model = torch.nn.Linear(1, 1)
+    def __init__(self, scalars=None):
+        self.cfg = Config({"model": {"width": 3}})
+        self.train_loop = SimpleNamespace()
+        self.message_hub = SimpleNamespace(log_scalars=scalars or {})
 
 
 def test_history_survives_as_plain_values(tmp_path):

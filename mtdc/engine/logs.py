@@ -1,0 +1,70 @@
+"""What a run says: everything in its log file, what a person waits for on the console, and one line where it can't write."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mmengine.runner import Runner
+
+from ..data.io import atomic_path
+from ..errors import DataError
+
+#: Errors of a disk, whichever file met them.
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
+#: Notes that mmengine makes of its own older names, and of the run's.
+_NOISE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias', "Exp name:")
+
+
+class QuietRunner(Runner):  # type: ignore[misc]  # mmengine has no types
+    """mmengine's Runner, whose tables of the environment, the config and the hooks go to the log file alone."""
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> logging.Logger:
+        """The run's logger; a log that can't be written ends the run, where logging prints a traceback for each line."""
+        logger: logging.Logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.handleError = lambda record, path=handler.baseFilename: _refuse(path)  # type: ignore[method-assign,misc]
+            else:
+                handler.addFilter(_for_console)
+        return logger
+
+    def dump_config(self) -> None:
+        """Write the config into the work folder, whole."""
+        if self.rank == 0:
+            name = Path(self.cfg.filename).name if self.cfg.filename is not None else f"{self.timestamp}.py"
+            with atomic_path(Path(self.work_dir) / name) as temporary:
+                self.cfg.dump(temporary)
+
+
+def _for_console(record: logging.LogRecord) -> bool:
+    text = record.getMessage()
+    return not text.startswith(_NOISE) and (record.levelno > logging.INFO or "\n" not in text.strip())
+
+
+def _refuse(path: str) -> None:
+    """Called where a line could not be written, with that error under way."""
+    error = sys.exc_info()[1]
+    if not isinstance(error, OSError):
+        raise
+    raise DataError(f"can't write {path}: {error.strerror or error}.") from error
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """A run that writes into a folder.
+
+    Raises:
+        DataError: The disk is full, or no longer there; which file met it mmengine's own writers don't say.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        raise DataError(f"can't write {error.filename or f'in {folder}'}: {error.strerror}.") from error
