@@ -142,7 +142,7 @@ def _check_options(completer: Completer, reader: ScanReader, options: Options) -
 
 
 def _hash(path: Path) -> str:
-    return hashlib.sha256(bytes_of(path, "scan")).hexdigest()
+    return hashlib.sha256(bytes_of(path, "scan").data).hexdigest()
 
 
 def _settings(completer: Completer, reader: ScanReader, options: Options) -> dict[str, Any]:

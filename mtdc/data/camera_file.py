@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from ..errors import DataError, did_you_mean
 from .calibration import FARTHEST_MOUNT_M, check_image_size, check_intrinsics, read_calibration, rotation_fault
