@@ -138,6 +138,8 @@ def test_a_killed_run_leaves_no_archive_and_is_gone_on_with(tmp_path):
 
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    remade = 16 - (len(kept) - 1)
+    assert f"[{remade}/{remade}]" in done.stdout  # the log of what was completed
     assert f"16 depth maps, {len(kept) - 1} of them kept from an interrupted run" in done.stdout
     assert len(maps(tmp_path / "all.zip")) == 16
     interrupted = (tmp_path / "all.zip").read_bytes()
