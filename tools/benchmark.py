@@ -3,7 +3,7 @@
     python tools/benchmark.py
     python tools/benchmark.py inference --config aux_image_kitti --config my_config.py --out inference.json
 
-PART is any of step, loading, listing, inference, world; all of them if none is named.
+PART is any of step, loading, listing, inference, world, budget; all of them if none is named.
 """
 
 from __future__ import annotations

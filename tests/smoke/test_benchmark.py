@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-PARTS = ("step", "loading", "listing", "inference", "world")
+PARTS = ("step", "loading", "listing", "inference", "world", "budget")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -93,6 +93,44 @@ def test_inference_compares_every_form_with_the_machine(quick):
         for row in rows:
             rate = part["multiply_accumulates_per_s"][config][row["precision"]]["median"]
             assert row["times_ideal"] == pytest.approx(row["ms"] / 1000 * rate / row["macs"])
+
+
+def test_budget_counts_a_step_and_the_frames_of_a_run(quick):
+    part = quick[0]["parts"]["budget"]
+    (row,) = part["rows"]
+    assert (row["config"], row["batch"], row["measured_batch"]) == ("aux_image_kitti", 16, 2)
+    assert row["steps"] == 85898 // 16 * 30 == 161040
+    assert row["hours"] == pytest.approx(row["frame_ms"] * 85888 * 30 / 3.6e6)
+    # Weights and Adam's two moments are there at any batch, gradients at most.
+    assert 3 * 4 * row["parameters"] <= row["fixed_mb"] * 1e6 <= 5 * 4 * row["parameters"]
+    assert row["batch_gb"] == pytest.approx((row["fixed_mb"] + 16 * row["frame_mb"]) / 1000)
+    inference = next(other for other in quick[0]["parts"]["inference"]["rows"] if other["config"] == "aux_image_kitti")
+    assert 2.5 < row["gmacs"] / inference["gmacs"] < 3.5  # backward computes two gradients of each layer
+    assert "estimated and not measured" in part["notes"][0]
+
+
+def test_held_memory_is_counted_as_by_hand():
+    x, memory = torch.ones(1000, requires_grad=True), tool("benchmarks.budget").HeldMemory
+    with memory([x]) as held:
+        doubled = x * 2
+        y = doubled.relu()
+        view = y.view(10, 100)
+        assert held.level == 3 * 4000  # a view has no memory of its own
+        del doubled
+        assert held.level == 2 * 4000  # relu keeps its result for the backward pass, and the product nothing
+        y.sum().backward()
+        assert x.grad is not None
+        del y, view
+        assert held.level == 2 * 4000
+        assert held.highest == 4 * 4000 + 4 + 4  # x, y, its gradient and that of the product; the sum and its gradient
+
+
+def test_hours_on_a_gpu_follow_from_its_peak():
+    """72e9 operations a frame, 1000 frames a second of an hour: the work of one hour at 40 % of 180 TFLOP/s."""
+    budget = tool("benchmarks.budget")
+    row = {"config": "c", "gmacs": 36.0, "steps": 3600 * 500, "batch": 2, "precision": "float32"}
+    assert budget.GPUS["A100"]["float32"] == 156.0
+    assert f"A100 {180 / 156:.2g} to {4 * 180 / 156:.2g}" in budget._estimate(row)
 
 
 def test_markdown_is_written_between_its_marks(quick, tmp_path):

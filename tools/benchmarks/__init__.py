@@ -5,4 +5,4 @@ can't be measured before anything is, and ``run(settings)``, which returns ``{"r
 """
 
 #: Names of the parts in the order in which they run; each is a module here.
-PARTS = ("step", "loading", "listing", "inference", "world")
+PARTS = ("step", "loading", "listing", "inference", "world", "budget")

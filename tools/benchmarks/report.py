@@ -23,13 +23,10 @@ def check_files(out: Path | None, markdown: Path | None) -> None:
     Raises:
         DataError: A file can't be written, or the Markdown file is somebody's text without the marks.
     """
-    for option, path in (("--out", out), ("--markdown", markdown)):
+    for option, path, suffix in (("--out", out, ".json"), ("--markdown", markdown, ".md")):
         if path is None:
             continue
-        try:
-            check_writable(path)
-        except DataError as error:
-            raise DataError(f"{option}{str(error).removeprefix('--out')}") from error
+        check_writable(path, option, f"benchmark{suffix}")
     if markdown is not None and markdown.is_file():
         _around(markdown)
 
