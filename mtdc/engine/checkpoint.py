@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import all_reduce_params, is_distributed, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import HistoryBuffer
@@ -108,12 +108,6 @@ class WholeCheckpointHook(CheckpointHook):  # type: ignore[misc]  # mmengine has
                 for old in here.parent.glob(f"best_{key.replace('/', '_')}_{self.filename_tmpl.format('*')}"):
                     if old != here and is_main_process():
                         old.unlink()
-
-    def _save_checkpoint(self, runner: Any) -> None:
-        """Write a checkpoint; within an epoch the processes average their batch norms' running values first."""
-        if not self.by_epoch and is_distributed():
-            all_reduce_params(runner.model.buffers(), op="mean")
-        super()._save_checkpoint(runner)
 
     def _save_checkpoint_with_step(self, runner: Any, step: int, meta: dict[str, Any]) -> None:
         """Write a checkpoint, then its name into ``last_checkpoint``, and then remove those too many."""

@@ -18,7 +18,7 @@ from ..errors import DataError
 #: Errors of a disk, whichever file met them.
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 #: Notes that mmengine makes of its own older names, and of the run's.
-_NOISE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias', "Exp name:")
+_NOISE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias', "Distributed training is not used", "Exp name:")
 
 
 class QuietRunner(Runner):  # type: ignore[misc]  # mmengine has no types

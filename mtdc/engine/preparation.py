@@ -162,7 +162,8 @@ def check_units(cfg: Config) -> None:
             "set default_hooks.checkpoint.by_epoch=False and its interval in iterations."
         )
     for i, schedule in enumerate(cfg.get("param_scheduler") or ()):
-        if schedule.get("by_epoch", True) and not schedule.get("convert_to_iter_based"):
+        steps = "Plateau" in str(schedule.get("type"))  # with each validation, whatever it counts
+        if schedule.get("by_epoch", True) and not schedule.get("convert_to_iter_based") and not steps:
             raise ConfigError(
                 f"train_cfg counts iterations, and param_scheduler[{i}] epochs, so that it would never step: set its "
                 "by_epoch=False and its numbers in iterations, or convert_to_iter_based=True."

@@ -72,10 +72,17 @@ def _word(values: Mapping[str, Any], key: str) -> str:
 
 
 def _progress(meta: Mapping[str, Any]) -> str:
-    iterations, position = meta.get("iter"), meta.get("position") or {}
-    if meta.get("epoch") and position.get("batches") == position.get("batches_per_epoch"):
-        return f"epoch {meta['epoch']}"
-    return f"iteration {iterations}"
+    position = meta.get("position") or {}
+    ends = meta.get("epoch") and position.get("batches") == position.get("batches_per_epoch")
+    return f"epoch {_epochs_done(meta)}" if ends else f"iteration {meta.get('iter')}"
+
+
+def _epochs_done(meta: Mapping[str, Any]) -> Any:
+    """Epochs that are whole: one more than a checkpoint says that was written with an epoch's last step."""
+    epoch, position = meta.get("epoch"), meta.get("position") or {}
+    if isinstance(epoch, int) and position.get("epoch") == epoch and position["batches"] == position["batches_per_epoch"]:
+        return epoch + 1
+    return epoch
 
 
 def resumable(cfg: Config, work_dir: Path) -> Path:
@@ -88,7 +95,7 @@ def resumable(cfg: Config, work_dir: Path) -> Path:
     if checkpoint is None:
         raise ConfigError(f"{work_dir} holds no checkpoint to go on from. Start the run without --resume.")
     meta, unit = read_checkpoint(checkpoint)["meta"], "epoch" if counts_epochs(cfg.train_cfg) else "iter"
-    done, wanted = meta.get(unit), cfg.train_cfg.get(f"max_{unit}s")
+    done, wanted = _epochs_done(meta) if unit == "epoch" else meta.get(unit), cfg.train_cfg.get(f"max_{unit}s")
     if isinstance(done, int) and isinstance(wanted, int) and done >= wanted and _has_result(cfg, work_dir, checkpoint):
         word = "epochs" if unit == "epoch" else "iterations"
         raise ConfigError(
