@@ -136,6 +136,76 @@ def test_velodyne_scan_is_projected_and_completed(tmp_path, config, calib):
     assert (0.0, 0.0, 8.0) in set(zip(vertices["x"].tolist(), vertices["y"].tolist(), vertices["z"].tolist(), strict=True))
 
 
+def test_sixteen_lines_of_a_pcd_with_a_camera_of_its_own(tmp_path, config):
+    """A sensor unlike KITTI's: 16 beams over 30 degrees, a wide camera of 101x75 pixels, a wall 10 m ahead."""
+    azimuth, elevation = np.meshgrid(np.radians(np.arange(-180, 180, 0.4)), np.radians(np.arange(-15, 16, 2)))
+    distance = 10 / np.cos(azimuth)
+    wall = np.stack((np.full(azimuth.shape, 10.0), 10 * np.tan(azimuth), distance * np.tan(elevation)), axis=-1)
+    wall[np.cos(azimuth) < 0.1] = np.nan
+    points = wall.reshape(-1, 3).astype("<f4")
+    header = "VERSION 0.7\nFIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nCOUNT 1 1 1\nWIDTH 900\nHEIGHT 16\nPOINTS 14400\nDATA binary\n"
+    (tmp_path / "scan.pcd").write_bytes(header.encode() + points.tobytes())
+    (tmp_path / "camera.yaml").write_text(
+        "image_size: [101, 75]\nK: {fx: 60, fy: 60, cx: 50, cy: 37}\n"
+        "rotation: [0, -1, 0, 0, 0, -1, 1, 0, 0]\ntranslation: [0, 0.1, -0.5]\n"
+    )
+    arguments = ("--model", config, "--out", tmp_path / "out", "--calib", tmp_path / "camera.yaml")
+    assert complete(tmp_path / "scan.pcd", *arguments, "--invalid", "zero") == 0
+    dense, valid = (cv2.imread(str(tmp_path / f"out/{kind}/scan.png"), cv2.IMREAD_UNCHANGED) for kind in ("depth", "valid"))
+    assert dense.shape == valid.shape == (75, 101) and valid.dtype == np.uint8 and set(np.unique(valid)) == {0, 255}
+    assert set(np.unique(dense[valid > 0])) == {round(9.5 * 256)} and not dense[valid == 0].any()
+    # Beams at -15 and 15 degrees meet the wall 2.68 m below and above the LiDAR: rows 37 + 60 (0.1 +- 2.68) / 9.5.
+    rows = np.flatnonzero(valid[:, 50])
+    assert abs(rows[0] - 20.7) < 1 and abs(rows[-1] - 54.6) < 1
+    points = cloud_points(tmp_path / "out/cloud/scan.ply")
+    np.testing.assert_allclose(points[:, 2], 9.5, atol=0.01)
+    assert len(points) == np.count_nonzero(valid)
+
+
+def test_inverted_extrinsic_is_said_behind_the_results(tmp_path, config, capsys):
+    rotation = [0, 0, 1, -1, 0, 0, 0, -1, 0]
+    (tmp_path / "camera.json").write_text(
+        f'{{"image_size": [40, 30], "K": [20, 20, 19, 14], "rotation": {rotation}, "translation": [0, 0, 0]}}'
+    )
+    points = np.random.default_rng(0).uniform((-20, -20, -2), (20, 20, 1), (500, 3))
+    np.c_[points, points[:, 0]].astype("<f4").tofile(tmp_path / "scan.bin")
+    arguments = ("--model", config, "--out", tmp_path / "out", "--calib", tmp_path / "camera.json")
+    assert complete(tmp_path / "scan.bin", *arguments) == 0
+    assert "Look at the results with care" in capsys.readouterr().out
+
+
+def test_depth_scale_of_other_makers(tmp_path, config):
+    millimetres = np.zeros((HEIGHT, WIDTH), np.uint16)
+    millimetres[8, 10], millimetres[14, 20] = 1500, 4000
+    scan = write(tmp_path / "scan.png", millimetres)
+    assert complete(scan, "--model", config, "--out", tmp_path / "out", "--depth-scale", 1000) == 0
+    dense = cv2.imread(str(tmp_path / "out/depth/scan.png"), cv2.IMREAD_UNCHANGED)
+    assert dense[8, 10] == 384 and dense[14, 20] == 1024  # the output is metres * 256 whatever came in
+
+
+def test_measured_points_are_kept_on_request(tmp_path):
+    (tmp_path / "fill.py").write_text(CONFIG.replace("Nearest", "Morphological"))
+    stored = sparse()
+    scan = write(tmp_path / "scan.png", stored)
+    changed = []
+    for name, more in (("plain", ()), ("kept", ("--keep-measured",))):
+        assert complete(scan, "--model", tmp_path / "fill.py", "--out", tmp_path / name, *more) == 0
+        dense = cv2.imread(str(tmp_path / name / "depth/scan.png"), cv2.IMREAD_UNCHANGED)
+        changed.append(int(np.count_nonzero(dense[stored > 0] != stored[stored > 0])))
+    assert changed[0] > 0 and changed[1] == 0
+
+
+def test_motion_of_the_car_is_undone_on_request(tmp_path, config, calib):
+    """The LiDAR's x axis is the camera's x axis here: a point at azimuth atan2(y, x) moves along it."""
+    np.array([[4, 2, 10, 0], [4, -2, 10, 0]], dtype="<f4").tofile(tmp_path / "scan.bin")
+    arguments = (tmp_path / "scan.bin", "--model", config, "--calib", calib)
+    assert complete(*arguments, "--out", tmp_path / "out", "--deskew", 40, "--turn-time", 0.5) == 0
+    points = cloud_points(tmp_path / "out/cloud/scan.ply")
+    for x, y in ((4, 2), (4, -2)):
+        expected = (x - 1 - 40 * 0.5 * np.arctan2(y, x) / (2 * np.pi), y, 10)
+        assert np.abs(points - expected).max(axis=1).min() < 0.5  # half a pixel is 0.25 m there
+
+
 def test_another_camera_of_the_calibration(tmp_path, config, calib):
     np.array([[1, 0, 8, 0]], dtype="<f4").tofile(tmp_path / "scan.bin")
     assert complete(tmp_path / "scan.bin", "--model", config, "--out", tmp_path / "out", "--calib", calib, "--camera", 3) == 0
@@ -286,6 +356,13 @@ def test_bad_input_is_one_line_and_leaves_no_result(tmp_path, config, calib, cap
         (("--range", 0, 50), "not 0 to 50"),
         (("--intrinsics", "gone.txt"), "gone.txt"),
         (("--calib", "gone"), "gone"),
+        (("--calib", "gone.yaml"), "gone.yaml does not exist"),
+        (("--depth-scale", 0), "depth scale is 0"),
+        (("--depth-scale", "nan"), "depth scale is nan"),
+        (("--bin-columns", 2), "has 2 values"),
+        (("--max-distance", -1), "expected 0 or more pixels"),
+        (("--deskew", 100), "divide km/h by 3.6"),
+        (("--yaw-rate", 0.1), "belong to --deskew"),
         (("--images", "gone"), "gone is no folder"),
         (("--checkpoint", "some.pth"), "some.pth: this config's method has no weights"),
         (("--device", "cudda"), "'cudda'"),
