@@ -111,7 +111,7 @@ class DepthDataset(Dataset[dict[str, Any]], ABC):
             intrinsics: ``(3, 3)`` or None.
 
         Raises:
-            DataError: An input has no file, a file is broken, or two files differ in size.
+            DataError: An input has no file, a file is broken or a depth map without any pixel, or two files differ in size.
         """
         files = {key: find(row) for key, row in self.rows.items()}
         photos: dict[Path, np.ndarray] = {}
@@ -128,6 +128,9 @@ class DepthDataset(Dataset[dict[str, Any]], ABC):
         for key, row in self.rows.items():
             if key not in maps:
                 maps[key] = row.empty(*size)
+            elif row.kind == "depth" and (maps[key] == row.unknown).all():
+                what = "the frame is left out then" if row in self.inputs else "the frame has no ground truth then"
+                raise DataError(f"{files[key]} has no measured pixel (all 0); copy it again, or remove it: {what}.")
         return Frame(maps={key: maps[key] for key in self.rows}, fields=dict(self.rows), intrinsics=intrinsics)
 
     def _pack(self, frame: Frame) -> dict[str, Any]:

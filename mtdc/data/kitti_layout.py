@@ -95,6 +95,15 @@ def _is_selection(folder: Path) -> bool:
     return (folder / SPARSE_FOLDER).is_dir()
 
 
+def _holds_maps(folder: Path) -> bool:
+    """Whether a folder holds a depth map; its first file says so."""
+    try:
+        with os.scandir(folder) as entries:
+            return any(entry.name.lower().endswith(MAP_SUFFIXES) and entry.name[0] != "." for entry in entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
 class DriveSplit:
     """A split made of drives.
 
@@ -122,6 +131,11 @@ class DriveSplit:
                     elif kind != INTRINSICS_FOLDER:
                         series.add(kind, self.folders(drive, kind, camera), MAP_SUFFIXES)
                 yield series
+
+    def holds_frames(self) -> bool:
+        """Whether any drive holds a sparse map."""
+        drives = ((drive, camera) for place in self.places for drive in _drives(place) for camera in (2, 3))
+        return any(_holds_maps(folder) for drive, camera in drives for folder in self.folders(drive, SPARSE_FOLDER, camera))
 
     def folders(self, drive: str, kind: str, camera: int) -> list[Path]:
         """Where the depth-like files of a kind may lie."""
@@ -194,6 +208,10 @@ class SelectionSplit:
             series.files[kind] = {key: name for key, name in keyed.items() if _camera_of(key) in (None, *cameras)}
         yield series
 
+    def holds_frames(self) -> bool:
+        """Whether it holds a sparse map."""
+        return _holds_maps(self.folder / SPARSE_FOLDER)
+
     def _folders(self, kind: str) -> list[Path]:
         return [self.folder / f"{kind}_depth", self.folder / kind] if kind == TARGET_FOLDER else [self.folder / kind]
 
@@ -213,7 +231,7 @@ def _camera_of(key: str) -> int | None:
 
 
 def find_split(data_root: Path, split: str | Sequence[str], raw_root: Path | None) -> DriveSplit | SelectionSplit:
-    """The first of the named splits that exists.
+    """The first of the named splits that holds frames, or, where none does, the first that exists.
 
     Raises:
         DataError: The data root, the raw root or every named split is missing.
@@ -227,16 +245,22 @@ def find_split(data_root: Path, split: str | Sequence[str], raw_root: Path | Non
     root = data_root.parent if data_root.name in _DEPTH_PLACES else data_root
     names = (split,) if isinstance(split, str) else tuple(split)
     looked: list[Path] = []
+    found_empty: list[DriveSplit | SelectionSplit] = []
     for name in names:
         places = [root / name, *(root / place / name for place in _DEPTH_PLACES)]
         selections = [root / name, *(root / place / name for place in _SELECTION_PLACES)]
         with_drives = [place for place in places if _drives(place)]
+        candidates: list[DriveSplit | SelectionSplit] = []
         if with_drives:
-            return DriveSplit(root, name, with_drives, raw_root)
-        for folder in selections:
-            if _is_selection(folder):
-                return SelectionSplit(root, folder)
+            candidates.append(DriveSplit(root, name, with_drives, raw_root))
+        candidates += [SelectionSplit(root, folder) for folder in selections if _is_selection(folder)]
+        for candidate in candidates:
+            if candidate.holds_frames():
+                return candidate
+        found_empty += candidates  # as an interrupted unpacking leaves them: they must not hide the next
         looked += places + selections[1:]
+    if found_empty:
+        return found_empty[0]
     seen = _splits_of(root)
     wanted = " or ".join(f"'{name}'" for name in names)
     if seen == ["."]:

@@ -29,8 +29,8 @@ def compare_folders(ground_truth: Path, prediction: Path) -> dict[str, Any]:
         A result as :func:`mtdc.engine.result.result_dict` makes it; frames are named by the ground truth's relative paths.
 
     Raises:
-        DataError: The folders can't be paired, a file can't be read, two files of a pair differ in size, or no ground-truth
-            file has a valid pixel.
+        DataError: The folders can't be paired, a file can't be read, two files of a pair differ in size, or a ground-truth
+            file has no valid pixel.
     """
     pairs = pair_folders(ground_truth, prediction)
     metric = KittiDepthMetric(clamp_m=None, fill_holes=True)
@@ -38,8 +38,6 @@ def compare_folders(ground_truth: Path, prediction: Path) -> dict[str, Any]:
     for pair in tqdm(pairs, unit="frame", delay=delay, leave=False):
         metric.process(None, [_read(pair)])
     values = metric.evaluate(len(pairs))
-    if not values["frames"]:
-        raise DataError(f"none of the {len(pairs)} ground truth files in {ground_truth} has a valid pixel (all are 0).")
     undefined = [key for key, errors in metric.per_frame.items() if math.isnan(errors["log_mae"])]
     if undefined:
         _LOGGER.warning(
@@ -57,5 +55,10 @@ def _read(pair: Pair) -> dict[str, Any]:
         raise DataError(
             f"{pair.prediction} is {sizes[0]} (height x width), its ground truth {pair.ground_truth} {sizes[1]}; "
             "expected the same size. One of them was probably cropped."
+        )
+    if not truth.any():
+        raise DataError(
+            f"ground truth {pair.ground_truth} has no valid pixel (all 0), so nothing can be measured there; copy it again, or "
+            "leave it out with its prediction."
         )
     return {"sample_id": pair.key, "pred_depth": torch.from_numpy(prediction), "gt_depth": torch.from_numpy(truth)}

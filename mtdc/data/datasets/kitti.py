@@ -48,7 +48,7 @@ class KittiDepthCompletion(DepthDataset):
     Args:
         data_root: Folder that holds the splits, or with ``split="."`` the split itself.
         split: "train", "val", "val_selection_cropped", "test_depth_completion_anonymous" or any folder of drives; of several
-            names the first that exists.
+            names the first that holds frames.
         raw_root: Root of KITTI's raw data (images, calibration), where it lies outside ``data_root``.
         cameras: 2 (left colour camera), 3 (right), or both.
         require_target: Leave out frames without ground-truth depth; otherwise their target is unknown everywhere.

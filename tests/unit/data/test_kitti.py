@@ -228,6 +228,31 @@ def test_empty_folders_hide_nothing(tmp_path):
     check_frames(KittiDepthCompletion(tmp_path, "train", **EVERYTHING))
 
 
+@pytest.mark.parametrize("empty", ["velodyne_raw", f"{A}/proj_depth/velodyne_raw/image_02"])
+def test_a_split_without_maps_hides_no_full_one(tmp_path, empty):
+    selection(tmp_path / "depth_selection/chosen")
+    (tmp_path / "chosen" / empty).mkdir(parents=True)
+    assert len(KittiDepthCompletion(tmp_path, "chosen")) == len(FRAMES)
+    devkit(tmp_path)
+    (tmp_path / "other" / empty).mkdir(parents=True)
+    assert KittiDepthCompletion(tmp_path, ("other", "train")).split == "train"
+    assert "no frame with sparse depth" in refusal(lambda: KittiDepthCompletion(tmp_path, "other"))
+
+
+@pytest.mark.parametrize(("kind", "said"), [("velodyne_raw", "left out"), ("groundtruth", "no ground truth")])
+def test_a_depth_map_without_any_pixel_is_refused(tmp_path, kind, said):
+    devkit(tmp_path)
+    path = tmp_path / f"train/{A}/proj_depth/{kind}/image_02/0000000005.png"
+    write(path, np.zeros((HEIGHT, WIDTH), np.uint16))
+    data = KittiDepthCompletion(tmp_path, "train")
+    text = refusal(lambda: data[0])
+    assert str(path) in text and "no measured pixel (all 0)" in text and said in text
+    path.unlink()  # as the message says
+    data = KittiDepthCompletion(tmp_path, "train")
+    assert len(data) == 4 - (kind == "velodyne_raw")
+    assert data[0]["inputs"]["sparse_depth"].any()
+
+
 def test_drives_may_keep_their_images_in_different_places(tmp_path):
     devkit(tmp_path)
     (tmp_path / f"kitti_raw/{DATE[A]}/{A}/image_02").rename(tmp_path / f"train/{A}/image_02")

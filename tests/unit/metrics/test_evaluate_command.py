@@ -71,22 +71,20 @@ def test_real_truth_in_kittis_tree_pairs_with_flat_names(shared, tmp_path):
     assert (result["rmse"], result["frames"]) == (0, 4)
 
 
-def test_empty_prediction_and_empty_truth_are_legal(folders, tmp_path, capsys, caplog):
+def test_empty_prediction_is_legal(folders, tmp_path, capsys, caplog):
     truth, mine = folders
-    write(truth, "0000000007", np.zeros((5, 7)))
-    write(mine, "0000000007", np.full((5, 7), 3))
     write(mine, "0000000005", np.zeros((5, 7)))
     out = tmp_path / "result.json"
     assert evaluate(truth, mine, "--out", out) == 0
     text = out.read_text()
     assert "NaN" not in text
     result = json.loads(text)
-    assert (result["frames"], result["frames_without_ground_truth"]) == (2, 1)
+    assert (result["frames"], result["frames_without_ground_truth"]) == (2, 0)
     assert result["mae"] == pytest.approx((11000 + 3000) / 2)
     assert result["log_mae"] is None
     assert result["per_frame"]["0000000005"]["log_mae"] is None
     assert "undefined" in capsys.readouterr().out
-    assert "1 of 3 predictions leave whole rows empty" in caplog.text
+    assert "1 of 2 predictions leave whole rows empty" in caplog.text
 
 
 def refused(capsys, *arguments):
@@ -111,6 +109,7 @@ def test_mistakes_end_in_one_line(folders, tmp_path, capsys):
 
 
 def test_truth_without_any_valid_pixel_is_refused(tmp_path, capsys):
-    write(tmp_path / "truth", "a", np.zeros((3, 4)))
-    write(tmp_path / "mine", "a", np.ones((3, 4)))
-    assert "none of the 1 ground truth files" in refused(capsys, tmp_path / "truth", tmp_path / "mine")
+    for name, value in (("a", 2), ("b", 0)):
+        write(tmp_path / "truth", name, np.full((3, 4), value))
+        write(tmp_path / "mine", name, np.ones((3, 4)))
+    assert "b.png has no valid pixel (all 0)" in refused(capsys, tmp_path / "truth", tmp_path / "mine")
