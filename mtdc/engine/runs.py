@@ -26,7 +26,7 @@ from . import hooks
 from .checkpoint import check_fits, file_hash, last_checkpoint, load_weights, read_checkpoint
 from .config import config_hash, require, switched_on
 from .distributed import share_batch_norm, wrapper_config
-from .logs import QuietRunner, writing
+from .logs import DescribedConfig, QuietRunner, writing
 from .loops import counts_epochs, loop_config, plain_train_cfg
 from .precision import resolve
 from .preparation import build_dataset, build_metrics, build_optimiser, check_parts, check_targets, loader, seed_of, unique
@@ -113,7 +113,7 @@ def _workers_ended(runner: Runner) -> Iterator[None]:
 
 def _described(cfg: Config, model: MultiTaskModel) -> Config:
     """The config that is written into the work folder and the checkpoints, with how a distributed model is wrapped."""
-    described = copy.deepcopy(cfg)
+    described = DescribedConfig(copy.deepcopy(cfg._cfg_dict), cfg_text=cfg.text, filename=cfg.filename)
     described.model_wrapper_cfg = wrapper_config(any(p.requires_grad for p in model.parameters()))
     return described
 
