@@ -57,3 +57,7 @@ def __getattr__(name: str) -> Any:
 
         return Completer
     raise AttributeError(f"module 'mtdc' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -183,6 +185,38 @@ def test_intrinsics_that_are_missing_or_wrong_are_refused(intrinsics, said):
 def test_an_answer_that_is_no_depth_is_not_handed_out(answer):
     with pytest.raises(DataError, match="35 of 35 pixels"):
         echo(answer=answer)(points())
+
+
+def test_complete_gives_the_same_depth_and_where_there_is_evidence():
+    sparse = np.zeros((40, 60), np.float32)
+    sparse[10:30:4, 20:40:4] = 8.0
+    completer = echo()
+    completed = completer.complete(torch.from_numpy(sparse))
+    np.testing.assert_array_equal(completed.depth, completer(sparse))
+    assert completed.valid.dtype == bool and completed.valid.shape == sparse.shape
+    assert completed.valid[sparse > 0].all() and not completed.valid[:10].any() and not completed.valid[27:].any()
+    assert not completed.valid[:, :18].any() and not completed.valid[:, 38:].any()
+    near = completer.complete(sparse, max_distance_px=1)
+    assert near.valid[10, 21] and not near.valid[10, 22] and not near.valid[11, 21]
+
+
+def test_measured_points_are_kept_on_request_alone():
+    sparse = points()
+    assert echo().complete(sparse).depth[2, 3] == 9.0
+    kept = echo().complete(sparse, keep_measured=True).depth
+    assert kept[2, 3] == 8.0 and kept[0, 0] == 1.0 and kept.dtype == np.float32
+
+
+def test_the_package_offers_the_completer_and_stays_light():
+    """`import mtdc` must not bring the training engine, and `mtdc.Completer` is the class of mtdc.infer."""
+    code = (
+        "import sys, mtdc; heavy = {'mtdc.infer', 'mtdc.model', 'mtdc.engine', 'mmengine.runner', 'cv2', 'timm'};"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules);"
+        "from mtdc import Completer; from mtdc.infer import Completer as own; assert Completer is own;"
+        "assert 'Completer' in dir(mtdc)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_model_without_depth_and_unknown_device_are_refused():

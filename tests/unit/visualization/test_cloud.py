@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
+from scipy.ndimage import distance_transform_edt
 
+from mtdc.classical.morphological import Morphological
 from mtdc.errors import DataError
 from mtdc.visualization.cloud import cloud, evidence_mask
 
@@ -60,6 +62,32 @@ def test_no_point_is_no_evidence_and_a_full_map_is_all():
     assert evidence_mask(np.ones((1, 1))).all()
 
 
+def test_evidence_ends_far_from_every_point():
+    """A grid of points every 4 pixels with a hole of 40x40; the typical distance is 2 px, four times that is the limit."""
+    sparse = np.zeros((101, 101))
+    sparse[::4, ::4] = 5.0
+    sparse[30:70, 30:70] = 0.0
+    mask = evidence_mask(sparse, 2)
+    distance = distance_transform_edt(sparse == 0)
+    limit = 4 * np.median(distance)
+    assert 6 < limit < 10
+    np.testing.assert_array_equal(mask, distance <= limit)
+    assert not mask[50, 50] and mask[30, 28]
+    np.testing.assert_array_equal(evidence_mask(sparse, 2, max_distance_px=3), distance <= 3)
+    assert evidence_mask(sparse, 2, max_distance_px=np.inf).all()
+    assert np.array_equal(evidence_mask(sparse, 2, max_distance_px=0), sparse > 0)
+    for wrong in (-1, np.nan):
+        with pytest.raises(DataError, match="0 or more pixels"):
+            evidence_mask(sparse, 2, max_distance_px=wrong)
+
+
+def test_few_beams_have_as_much_evidence_as_many():
+    """The limit follows the scan: lines 20 rows apart leave nothing out between them."""
+    sparse = np.zeros((200, 300))
+    sparse[20:200:20, ::3] = 9.0
+    assert evidence_mask(sparse)[20:181].all()
+
+
 def test_every_measured_pixel_of_a_real_scan_is_kept_and_the_sky_is_not(shared):
     import cv2
 
@@ -70,3 +98,7 @@ def test_every_measured_pixel_of_a_real_scan_is_kept_and_the_sky_is_not(shared):
     assert mask[sparse > 0].all()
     assert not mask[:110].any()  # the laser's highest beam meets the image below this row
     assert mask[truth > 0].mean() > 0.98
+    # What it leaves out is worth leaving out: car windows and gaps whose error is several times that of the rest.
+    error = np.abs(Morphological()((sparse / 256).astype(np.float32)) - truth / 256)
+    inside, outside = ((error[(truth > 0) & part] ** 2).mean() for part in (mask, ~mask))
+    assert outside > 9 * inside
