@@ -139,7 +139,7 @@ def build(registry: ComponentRegistry, cfg: Any, key: str, **context: Any) -> An
             return cls(**arguments)
         except UserError:
             raise
-        except (ValueError, TypeError, IndexError, RuntimeError) as error:
+        except (ValueError, TypeError, AttributeError, IndexError, RuntimeError) as error:
             # A value that the part can't work with; the part's own words are in it, and the traceback behind it in Python.
             reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
             raise ConfigError(f"{where} ({cfg['type']}): {' '.join(reason.split())}") from error

@@ -141,7 +141,7 @@ def _read_keys(path: Path) -> dict[str, np.ndarray]:
         try:
             numbers = np.array([float(word) for word in text.split()])
         except ValueError:
-            continue
+            numbers = np.empty(0)  # words; only who asks for this key minds
         if key and key in values and not np.array_equal(values[key], numbers):
             raise DataError(f"calibration {path} has the key '{key[:40]}' twice, with other numbers; which one is right?")
         values[key] = numbers

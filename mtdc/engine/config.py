@@ -20,6 +20,9 @@ CONFIGS_VARIABLE = "MTDC_CONFIGS"
 #: Top-level key that keeps the folder of the config's author in the configs that runs write.
 FOLDER_KEY = "config_folder"
 DATALOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
+#: Keys that hold a dict or a list, where a config has them.
+_DICTS = ("model", "optim_wrapper", "default_hooks", "randomness", "train_cfg", "val_cfg", "test_cfg", "baselines")
+_LISTS = ("param_scheduler", "custom_hooks")
 
 
 def config_folder() -> Path:
@@ -79,8 +82,15 @@ def load_config(path_or_name: str | Path, options: Mapping[str, Any] | None = No
     opened: set[str] = set()
     for key in options or {}:
         _check_option(cfg, key, opened)
-    cfg.merge_from_dict(dict(options or {}), allow_list_keys=True)
+    try:
+        cfg.merge_from_dict(dict(options or {}), allow_list_keys=True)
+    except (AttributeError, TypeError, KeyError, IndexError) as error:
+        words = ", ".join(f"{key}={value}" for key, value in (options or {}).items())
+        raise ConfigError(
+            f"--cfg-options can't be put over the config, one of them sets a part to a value: {words}."
+        ) from error
     require(cfg, "model")
+    _check_kinds(cfg)
     return cfg
 
 
@@ -93,6 +103,25 @@ def require(cfg: Config, *keys: str) -> None:
     for key in keys:
         if not cfg.get(key) or not isinstance(cfg[key], (Mapping, list, tuple)):
             raise ConfigError(f"{cfg.filename}: the config has no '{key}'. Inherit a shipped one by _base_, or add it.")
+
+
+def _check_kinds(cfg: Config) -> None:
+    """Refuse a value where parts of a config are dicts or lists, before someone looks into it.
+
+    Raises:
+        ConfigError: Names the key.
+    """
+    loaders = [(f"{name}.{key}", (cfg.get(name) or {}).get(key)) for name in DATALOADERS if isinstance(cfg.get(name), Mapping)
+               for key in ("dataset", "sampler", "batch_sampler")]  # fmt: skip
+    for key, value in [*((key, cfg.get(key)) for key in (*DATALOADERS, *_DICTS)), *loaders]:
+        if value is not None and not isinstance(value, Mapping):
+            raise ConfigError(f"{key} must be a dict, not {value!r}.")
+    for key in _LISTS:
+        if not isinstance(cfg.get(key) or (), (list, tuple)):
+            raise ConfigError(f"{key} must be a list, not {cfg.get(key)!r}.")
+    for name in DATALOADERS:
+        if cfg.get(name) is not None and not cfg[name].get("dataset"):
+            raise ConfigError(f"{name} has no 'dataset'; inherit a shipped config by _base_, or add it.")
 
 
 def _check_option(cfg: Any, key: str, opened: set[str]) -> None:
