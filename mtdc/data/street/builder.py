@@ -116,5 +116,6 @@ class Builder:
             label=table[23].long(),
             glass=table[24] > 0,
             seed=table[25].to(torch.int32),
+            scene=torch.zeros(len(self._rows), dtype=torch.int64),
         )
         return bodies, np.unique(table[26:].numpy(), axis=1, return_inverse=True)[1].reshape(-1)

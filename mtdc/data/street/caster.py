@@ -1,7 +1,8 @@
-"""Rays against a scene, body by body: each body is met by the rays of its window alone, and the nearest keeps the ray.
+"""Rays against scenes, body by body: each body is met by the rays of its window alone, and the nearest keeps the ray.
 
-The nearest is found by a minimum over 64-bit keys, the ray parameter's bits above the body's number: the order of the bodies
-does not matter, so that the result is the same to the bit however the work is cut.
+Several scenes are cast at once: S grids of rays below each other, each body met by those of its own scene. The nearest is
+found by a minimum over 64-bit keys, the ray parameter's bits above the body's number: the order of the bodies does not matter, so
+that the result is the same to the bit however the work is cut.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .ground import Ground
+from .ground import KERB, Ground
 from .primitives import MEET, Kind, Primitives, Stencil, hash_cells, is_hole, lengths, normals, pick, turn_into
 from .rays import RayGrid
 
@@ -24,13 +25,13 @@ GROUND, SKY = -1, -2
 
 @dataclass
 class Hits:
-    """What R rays met.
+    """What the rays of S scenes met, R of each.
 
     Args:
-        t: ``(R,)`` ray parameter, inf where nothing was met.
-        body: ``(R,)`` int64: number of the body, GROUND or SKY.
-        ground: ``(R,)`` uint8, which part of the ground (``ground.ROAD``, ...); 0 elsewhere.
-        points: ``(3, R)`` world metres; where nothing was met, the ray's direction.
+        t: ``(S, R)`` ray parameter, inf where nothing was met.
+        body: ``(S, R)`` int64: number of the body, GROUND or SKY.
+        ground: ``(S, R)`` uint8, which part of the ground (``ground.ROAD``, ...); 0 elsewhere.
+        points: ``(3, S, R)`` world metres; where nothing was met, the ray's direction.
     """
 
     t: Tensor
@@ -38,28 +39,33 @@ class Hits:
     ground: Tensor
     points: Tensor
 
+    def scene_of(self, rays: Tensor) -> Tensor:
+        """Scenes of rays that are numbered through all of them: ``(P,)``, or ``(1,)`` for all where there is one scene."""
+        return rays.new_zeros(1) if len(self.t) == 1 else rays // self.t.shape[1]
+
 
 def cast(
-    primitives: Primitives, ground: Ground | None, grid: RayGrid, glass_salt: int | None = None, glass_through: float = 0.0
+    primitives: Primitives, ground: Ground | None, grid: RayGrid, glass_salts: Tensor | None = None, glass_through: float = 0.0
 ) -> Hits:
-    """Nearest meeting of each ray of the grid.
+    """Nearest meeting of each ray of the grids.
 
     Args:
-        primitives: The bodies.
-        ground: The ground, or None.
+        primitives: The bodies of all scenes.
+        ground: The ground, a stack for several scenes, or None.
         grid: The rays.
-        glass_salt: Where it is given, each ray passes each pane of glass with the probability ``glass_through``, drawn by a
-            hash of the ray, the body and this number.
+        glass_salts: ``(S,)`` int32. Where they are given, each ray passes each pane of glass with the probability
+            ``glass_through``, drawn by a hash of the ray, the body and its scene's number here.
         glass_through: See there.
     """
-    count = grid.height * grid.width
+    scenes = grid.directions.shape[1]
+    count = scenes * grid.height * grid.width
     device = grid.directions.device
     keys = torch.full((count,), _NONE, dtype=torch.int64, device=device)
     if len(primitives):
         corners = primitives.corners()
-        nearest = grid.nearest(corners).to(torch.float32)
+        nearest = grid.nearest(corners, primitives.scene).to(torch.float32)
         # Which rays meet which bodies is laid out on the processor: another device is waited for once, and not body by body.
-        windows, order, kinds = (values.cpu() for values in (grid.windows(corners), nearest, primitives.kind))
+        windows, order, kinds = (values.cpu() for values in (grid.windows(corners, primitives.scene), nearest, primitives.kind))
         holes = primitives.stencil[0].cpu() != Stencil.SOLID
         axes = primitives.axes()
         for kind in Kind:
@@ -75,12 +81,13 @@ def cast(
                     hidden = keys[ray] >> 32 < nearest[part].view(torch.int32)[number]
                     open_rays = (~hidden).nonzero()[:, 0]
                     window = (number[open_rays], ray[open_rays])
-                    _meet(primitives, axes, grid, window, part, kind, pierced, keys, glass_salt, glass_through)
+                    _meet(primitives, axes, grid, window, part, kind, pierced, keys, glass_salts, glass_through)
+    keys = keys.reshape(scenes, -1)
     met = keys != _NONE
     t = (keys >> 32).to(torch.int32).view(torch.float32)
     t = torch.where(met, t, torch.inf)
     body = torch.where(met, keys & 0xFFFFFFFF, SKY)
-    part_of_ground = torch.zeros(count, dtype=torch.uint8, device=device)
+    part_of_ground = torch.zeros(t.shape, dtype=torch.uint8, device=device)
     if ground is not None:
         ground_t, what = ground.meet(grid.origins, grid.directions)
         nearer = ground_t < t
@@ -123,18 +130,18 @@ def _meet(
     kind: Kind,
     pierced: bool,
     keys: Tensor,
-    glass_salt: int | None,
+    glass_salts: Tensor | None,
     glass_through: float,
 ) -> None:
     """Meet some bodies of one kind with the rays of their windows, and lower the keys."""
     number, ray = window
-    part_axes = axes[:, part]
+    part_axes, part_centre = axes[:, part], primitives.centre[:, part]
     ray_axes = pick(part_axes, number)
-    direction = turn_into(ray_axes, pick(grid.directions, ray))
-    if grid.origins.shape[1] == 1:
-        origin = pick(turn_into(part_axes, grid.origins - primitives.centre[:, part]), number)
+    direction = turn_into(ray_axes, pick(grid.directions.flatten(1), ray))
+    if grid.origins.shape[2] == 1:
+        origin = pick(turn_into(part_axes, grid.origins[:, primitives.scene[part], 0] - part_centre), number)
     else:
-        origin = turn_into(ray_axes, pick(grid.origins, ray) - pick(primitives.centre[:, part], number))
+        origin = turn_into(ray_axes, pick(grid.origins.flatten(1), ray) - pick(part_centre, number))
     tapered = kind in (Kind.WEDGE, Kind.CYLINDER)
     taper = pick(primitives.taper[:, part], number) if tapered else primitives.taper[:, :0]
     enter, leave = MEET[kind](origin, direction, taper)
@@ -144,9 +151,11 @@ def _meet(
     ray, body, t = ray[kept], part[number[kept]], enter[kept]
     if pierced:
         t = _through_holes(primitives, body, pick(origin, kept), pick(direction, kept), t, leave[kept], kind)
-    if glass_salt is not None:
-        ray32 = ray.to(torch.int32)
-        draw = hash_cells(ray32, ray32 * 0 + glass_salt, ray32 >> 16, primitives.seed[body])
+    if glass_salts is not None:
+        scene = primitives.scene[body]
+        # A ray's number in its own grid: no scene's draws depend on its company.
+        ray32 = (ray - scene * (grid.height * grid.width)).to(torch.int32)
+        draw = hash_cells(ray32, glass_salts[scene], ray32 >> 16, primitives.seed[body])
         t = torch.where(primitives.glass[body] & (draw < glass_through), torch.inf, t)
     key = torch.where(torch.isfinite(t), (t.view(torch.int32).to(torch.int64) << 32) | body, _NONE)
     keys.scatter_reduce_(0, ray, key, "amin")
@@ -168,25 +177,28 @@ def _through_holes(
 def surface_normals(primitives: Primitives, ground: Ground, hits: Hits, towards: Tensor) -> Tensor:
     """Unit normals, turned to face the rays' origins; 0 where nothing was met.
 
-    Shapes: ``towards (3, R)`` directions of the rays -> ``(3, R)`` world.
+    Shapes: ``towards (3, S, R)`` directions of the rays -> ``(3, S, R)`` world.
     """
-    result = torch.zeros_like(hits.points)
-    on_ground = (hits.body == GROUND).nonzero()[:, 0]
+    all_points, body = hits.points.flatten(1), hits.body.flatten()
+    result = torch.zeros(all_points.shape, device=body.device)
+    on_ground = (body == GROUND).nonzero()[:, 0]
     if len(on_ground):
-        points = pick(hits.points, on_ground)
-        normal = ground.normal(points[0], points[1])
+        points = pick(all_points, on_ground)
+        here = ground.at(hits.scene_of(on_ground))
+        normal = here.normal(points[0], points[1])
         # A kerb's face stands across the nearest edge; the road's axis is near enough to straight there.
-        is_kerb = hits.ground[on_ground] == 3
-        along_y = (points[1] - ground.crossing[0]).abs() - ground.crossing[1]
-        at_crossing = (along_y.abs() < 0.02) & (ground.crossing[1] > 0)
-        bow = -(ground.axis[1] + ground.axis[2] * points[1])
+        is_kerb = hits.ground.flatten()[on_ground] == KERB
+        along_y = (points[1] - here.crossing[0]).abs() - here.crossing[1]
+        at_crossing = (along_y.abs() < 0.02) & (here.crossing[1] > 0)
+        bow = -(here.axis[1] + here.axis[2] * points[1])
         across = torch.stack((torch.where(at_crossing, 0.0, 1.0), torch.where(at_crossing, 1.0, bow), torch.zeros_like(bow)))
         across = across / lengths(across)
         result[:, on_ground] = torch.where(is_kerb, across, normal)
-    on_body = (hits.body >= 0).nonzero()[:, 0]
+    on_body = (body >= 0).nonzero()[:, 0]
     if len(on_body):
-        which = hits.body[on_body]
-        unit = primitives.local(which, pick(hits.points, on_body))
+        which = body[on_body]
+        unit = primitives.local(which, pick(all_points, on_body))
         result[:, on_body] = normals(primitives, which, unit)
+    result = result.reshape(towards.shape)
     facing = (result * towards).sum(0, keepdim=True)
     return torch.where(facing > 0, -result, result)

@@ -8,7 +8,7 @@ mount alone, is what moves points behind an edge into the image of what is befor
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +17,8 @@ from torch import Tensor
 
 from ...errors import ConfigError, did_you_mean
 from .caster import Hits, cast, surface_normals
-from .ground import ROAD
+from .columns import each_alone
+from .ground import ROAD, Ground
 from .layouts import Scene
 from .primitives import Primitives
 from .rays import CameraGrid, ScanGrid, ScanPattern
@@ -33,6 +34,8 @@ _LOWER = (-9.03, -9.58, -10.07, -10.48, -10.975, -11.61, -12.125, -12.57, -13.05
 _UPPER_HEIGHTS, _LOWER_HEIGHTS = (0.209, 0.196), (0.128, 0.110)
 #: Seed of the rings' places on the encoder's grid: a constant of the sensor.
 _RING_SEED = 64
+#: Azimuth to each side that is cast, degrees.
+_REACH = 48.0
 #: Paint that is paler than this sends every shot back.
 _PALE_PAINT = 0.32
 #: Sine of the angle under which a wet carriageway loses half of the shots that a soaked one loses at all.
@@ -131,16 +134,16 @@ def beams(options: LidarOptions) -> tuple[Tensor, Tensor]:
 
 
 @dataclass
-class Scan:
-    """Returns of one turn.
+class Scans:
+    """Shots of S turns, R of each.
 
     Args:
-        points: ``(3, N)`` world metres.
-        body: ``(N,)`` body that was met, or GROUND.
+        points: ``(3, S, R)`` world metres; the sensor's place where a shot did not come back.
+        returned: ``(S, R)`` bool, whether it did.
     """
 
     points: Tensor
-    body: Tensor
+    returned: Tensor
 
 
 @dataclass(frozen=True)
@@ -177,71 +180,121 @@ def camera_from_sensor(options: LidarOptions) -> Tensor:
     return torch.tensor([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]], dtype=torch.float64) @ down
 
 
-def scan(scene: Scene, where: ScanPose, options: LidarOptions, generator: torch.Generator, bias: Tensor, reach: float = 48.0,
-         device: torch.device | str = "cpu") -> Scan:  # fmt: skip
-    """One turn, the part of it ahead.
+@dataclass(frozen=True)
+class Turn:
+    """What chance decides in one turn.
 
     Args:
-        scene: The street.
+        phases: ``(lines,)`` azimuth of each ring's first shot, as a part of a step.
+        salt: Of the glass that lets shots through.
+        draws: ``(4, lines, shots)``: of losses, of mixed points twice, of the range noise (normal).
+    """
+
+    phases: Tensor
+    salt: int
+    draws: Tensor
+
+    @classmethod
+    def draw(cls, options: LidarOptions, generator: torch.Generator) -> Turn:
+        """The next of a CPU generator."""
+        shape = (options.lines, shots(options))
+        phases = torch.rand(options.lines, generator=generator, dtype=torch.float64)
+        salt = int(torch.randint(1 << 30, (1,), generator=generator))
+        even, normal = torch.rand(3, *shape, generator=generator), torch.randn(shape, generator=generator)
+        return cls(phases, salt, torch.cat((even, normal[None])))
+
+
+@dataclass(frozen=True)
+class ScanJob:
+    """One turn to be cast.
+
+    Args:
+        scene: The street, its bodies at time 0.
         where: Pose and time.
-        options: The sensor.
-        generator: CPU generator of phases, noise and losses.
+        options: The sensor; sensors that are cast at once differ in their noise alone.
         bias: ``(lines,)`` range error of each ring, metres: one sensor has one.
-        reach: Azimuth to each side, degrees.
+        turn: What chance decided.
+    """
+
+    scene: Scene
+    where: ScanPose
+    options: LidarOptions
+    bias: Tensor
+    turn: Turn
+
+
+def shots(options: LidarOptions) -> int:
+    """Shots of each ring in a turn, those ahead."""
+    return int(2 * math.radians(_REACH) / math.radians(options.step)) + 1
+
+
+def scan(jobs: Sequence[ScanJob], device: torch.device | str = "cpu") -> Scans:
+    """The part ahead of several turns at once.
+
+    Args:
+        jobs: The turns.
         device: Where rays are cast.
     """
+    options = jobs[0].options
+    grid = _grid(jobs, device)
+    bodies = Primitives.stack([job.scene.primitives.at(job.where.seconds) for job in jobs]).to(device)
+    ground = Ground.stack([job.scene.ground for job in jobs], device)
+    salts = torch.tensor([job.turn.salt for job in jobs], dtype=torch.int32, device=device)
+    hits = cast(bodies, ground, grid, salts, options.glass_through)
+    lost, first, second, normal = torch.stack([job.turn.draws for job in jobs], dim=1).flatten(2).to(device)
+    wet = torch.tensor([job.scene.light.wet for job in jobs])[:, None]
+    returned = torch.isfinite(hits.t) & (hits.t < options.farthest) & (hits.t > options.nearest)
+    returned &= lost >= _lost(bodies, ground, hits, grid, options, wet)
+    ranges = _mixed(hits.t, grid, first, second, options)
+    noise = torch.tensor([job.options.noise for job in jobs])[:, None].to(device)
+    bias = torch.stack([job.bias for job in jobs]).to(ranges).repeat_interleave(grid.width, dim=1)
+    ranges = ranges + noise * (1 + (ranges / 25.0).clamp(max=3)) * normal + bias
+    return Scans(grid.origins + torch.where(returned, ranges, 0.0) * grid.directions, returned)
+
+
+def _grid(jobs: Sequence[ScanJob], device: torch.device | str) -> ScanGrid:
+    """The shots of several turns."""
+    options = jobs[0].options
     elevations, heights = beams(options)
-    phases = torch.rand(len(elevations), generator=generator, dtype=torch.float64)
-    pattern = ScanPattern(elevations, heights, phases, math.radians(options.step), math.radians(reach))
+    phases = torch.stack([job.turn.phases for job in jobs])
+    pattern = ScanPattern(elevations, heights, phases.to(device), math.radians(options.step), math.radians(_REACH))
     if options.encoder > 0:
-        turned = (torch.arange(pattern.shots) + phases[:, None]) * options.step
+        turned = (torch.arange(pattern.shots, device=device) + pattern.phases[..., None]) * options.step
         # Lasers point a little to the left or right of each other, so that the grids of two rings don't line up.
         seeded = torch.Generator().manual_seed(_RING_SEED)
-        own = torch.rand(len(elevations), 1, generator=seeded, dtype=torch.float64) * options.encoder
+        own = (torch.rand(len(elevations), 1, generator=seeded, dtype=torch.float64) * options.encoder).to(device)
         pattern.jitter = (torch.round((turned - own) / options.encoder) * options.encoder + own - turned) / options.step
-    drift = where.velocity if options.skew else None
-    grid = ScanGrid(pattern, where.pose, where.position, drift, device=device)
-    salt = int(torch.randint(1 << 30, (1,), generator=generator))
-    primitives = scene.primitives.to(device).at(where.seconds)
-    hits = cast(primitives, scene.ground, grid, salt, options.glass_through)
-    count = grid.height * grid.width
-    draws = torch.rand(3, count, generator=generator).to(device)
-    normal = torch.randn(count, generator=generator).to(device)
-    kept = torch.isfinite(hits.t) & (hits.t < options.farthest) & (hits.t > options.nearest)
-    kept &= draws[0] >= _lost(scene, primitives, hits, grid, options)
-    ranges = _mixed(hits.t, grid, draws[1], draws[2], options)
-    sigma = options.noise * (1 + (ranges / 25.0).clamp(max=3))
-    ranges = ranges + sigma * normal + bias.to(ranges).repeat_interleave(grid.width)
-    index = kept.nonzero()[:, 0]
-    points = grid.origins[:, index] + ranges[index] * grid.directions[:, index]
-    return Scan(points, hits.body[index])
+    poses, positions, velocities = (
+        torch.stack([getattr(job.where, name) for job in jobs]) for name in ("pose", "position", "velocity")
+    )
+    return ScanGrid(pattern, poses, positions, velocities if options.skew else None, device=device)
 
 
-def _lost(scene: Scene, primitives: Primitives, hits: Hits, grid: ScanGrid, options: LidarOptions) -> Tensor:
-    """Probability that a shot does not come back: glass, and dark, grazing and far surfaces."""
+def _lost(bodies: Primitives, ground: Ground, hits: Hits, grid: ScanGrid, options: LidarOptions, wet: Tensor) -> Tensor:
+    """Probability that a shot does not come back: glass, and dark, grazing and far surfaces; ``wet (S, 1)`` carriageways."""
     on_body = hits.body >= 0
-    normal = surface_normals(primitives, scene.ground, hits, grid.directions)
+    normal = surface_normals(bodies, ground, hits, grid.directions)
     slant = (normal * grid.directions).sum(0).abs().clamp(min=0.02)
     albedo, glass = torch.full_like(hits.t, 0.3), torch.zeros_like(on_body)
-    if len(primitives):
+    if len(bodies):
         body = hits.body.clamp(min=0)
-        albedo = torch.where(on_body, primitives.color.mean(0)[body], albedo)
-        glass = on_body & primitives.glass[body]
+        albedo = torch.where(on_body, bodies.color.mean(0)[body], albedo)
+        glass = on_body & bodies.glass[body]
     distance = torch.where(torch.isfinite(hits.t), hits.t, 1e3)
     # The light that comes back, against what 80 m and a pale upright wall send.
-    strength = (albedo + 0.05) * slant.pow(0.3) / (distance / 80).square().clamp(min=1e-4)
-    lost = options.lost + 0.6 * torch.sigmoid((0.28 - strength) * 18)
+    strength = (albedo + 0.05) * each_alone(lambda x: x.pow(0.3), slant) / (distance / 80).square().clamp(min=1e-4)
+    lost = options.lost + 0.6 * each_alone(torch.sigmoid, (0.28 - strength) * 18)
     dark = on_body & (albedo < 0.1)
     lost = torch.where(dark, lost + 0.08, lost)
-    if len(primitives):
+    if len(bodies):
         # Gloss sends light on and not back; dark paint has nothing else to send. How glossy differs from body to body.
-        painted = on_body & (primitives.texture[body] == Texture.PAINT)
-        gloss = 0.5 + 0.5 * (primitives.seed[body] % 1024).to(albedo) / 1024
+        painted = on_body & (bodies.texture[body] == Texture.PAINT)
+        gloss = 0.5 + 0.5 * (bodies.seed[body] % 1024).to(albedo) / 1024
         dull = options.paint_lost * gloss * (1 - albedo / _PALE_PAINT).clamp(min=0)
         lost = torch.where(painted, torch.maximum(lost, dull), lost)
-    if scene.light.wet:
+    if wet.any():
         # Water mirrors grazing light away: from 1.9 m above it, half of what hits the road beyond some 20 m is gone.
-        film = scene.light.wet * torch.sigmoid((_WET_SLANT - slant) / 0.015)
+        film = wet.to(lost) * each_alone(torch.sigmoid, (_WET_SLANT - slant) / 0.015)
         lost = torch.where(hits.ground == ROAD, torch.maximum(lost, film), lost)
     of_glass = options.glass_lost / max(1 - options.glass_through, 1e-6)
     # What passes was drawn while casting: this is the part of the rest.
@@ -250,22 +303,28 @@ def _lost(scene: Scene, primitives: Primitives, hits: Hits, grid: ScanGrid, opti
 
 def _mixed(ranges: Tensor, grid: ScanGrid, draw: Tensor, share: Tensor, options: LidarOptions) -> Tensor:
     """Shots at an edge between neighbours of one ring fall between both surfaces now and then."""
-    table = ranges.reshape(grid.height, grid.width)
-    right = torch.cat((table[:, 1:], table[:, -1:]), dim=1).reshape(-1)
+    table = ranges.reshape(-1, grid.height, grid.width)
+    right = torch.cat((table[..., 1:], table[..., -1:]), dim=-1).reshape(ranges.shape)
     gap = right - ranges
     at_edge = torch.isfinite(gap) & (gap.abs() > 0.15) & (gap.abs() < 3.0) & (draw < options.mixed)
     return torch.where(at_edge, ranges + share * torch.where(at_edge, gap, 0.0), ranges)
 
 
-def sparse_depth(points: Tensor, camera: CameraGrid) -> Tensor:
-    """Sparse depth of points: ``(3, N)`` world metres -> ``(H, W)`` metres, 0 = none.
+def sparse_depth(points: Tensor, returned: Tensor, cameras: CameraGrid) -> Tensor:
+    """Sparse depth of scans in the cameras that they belong to.
 
     They are rounded to pixels and the nearest of a pixel is kept. Nothing is tested against what the camera sees: points seen
     past an edge stay.
+
+    Shapes: ``(3, S, K, N)`` world metres and ``(S, K, N)`` bool, K scans for each of S cameras -> ``(S, K, H, W)`` metres,
+    0 = none.
     """
-    column, row, depth = camera.project(points)
+    shape, pixels = returned.shape, cameras.height * cameras.width
+    column, row, depth = (values.reshape(shape) for values in cameras.project(points.flatten(2)))
     i, j = torch.round(row).long(), torch.round(column).long()
-    inside = (depth > 0.1) & (i >= 0) & (i < camera.height) & (j >= 0) & (j < camera.width)
-    image = torch.full((camera.height * camera.width,), torch.inf, device=points.device)
-    image.scatter_reduce_(0, (i * camera.width + j)[inside], depth[inside].to(torch.float32), "amin")
-    return torch.where(torch.isfinite(image), image, 0.0).reshape(camera.height, camera.width)
+    inside = returned & (depth > 0.1) & (i >= 0) & (i < cameras.height) & (j >= 0) & (j < cameras.width)
+    first = torch.arange(shape[0] * shape[1], device=points.device).reshape(*shape[:2], 1) * pixels
+    pixel = torch.where(inside, first + i * cameras.width + j, first)
+    image = torch.full((shape[0] * shape[1] * pixels,), torch.inf, device=points.device)
+    image.scatter_reduce_(0, pixel.flatten(), torch.where(inside, depth, torch.inf).flatten(), "amin")
+    return torch.where(torch.isfinite(image), image, 0.0).reshape(*shape[:2], cameras.height, cameras.width)

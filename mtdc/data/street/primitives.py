@@ -10,6 +10,7 @@ World frame: x right, y forward, z up, metres.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 
@@ -54,6 +55,7 @@ class Primitives:
         label: ``(N,)`` int64, Cityscapes train id.
         glass: ``(N,)`` bool.
         seed: ``(N,)`` int32, one for each body.
+        scene: ``(N,)`` int64, the scene of a stack that the body stands in; 0 where there is one.
     """
 
     kind: Tensor
@@ -68,6 +70,7 @@ class Primitives:
     label: Tensor
     glass: Tensor
     seed: Tensor
+    scene: Tensor
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -75,6 +78,14 @@ class Primitives:
     def to(self, device: torch.device | str) -> Primitives:
         """The same bodies on another device."""
         return Primitives(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+
+    @staticmethod
+    def stack(scenes: Sequence[Primitives]) -> Primitives:
+        """Bodies of several scenes, one scene's after another's."""
+        names = [f.name for f in fields(Primitives)]
+        together = {name: torch.cat([getattr(one, name) for one in scenes], dim=-1) for name in names}
+        counts = torch.tensor([len(one) for one in scenes])
+        return Primitives(**{**together, "scene": torch.repeat_interleave(torch.arange(len(scenes)), counts)})
 
     def at(self, seconds: float) -> Primitives:
         """The same bodies at another time: those that move are moved."""

@@ -7,6 +7,7 @@ depth; a LiDAR's and the sun's have unit length, so that it is range.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,11 +19,11 @@ _NEAREST = 0.05
 
 
 class RayGrid(ABC):
-    """``height x width`` rays.
+    """S grids of ``height x width`` rays each, one for each scene of a stack; together ``S x height`` rows.
 
     Args:
-        origins: ``(3, 1)`` for all rays, or ``(3, R)``, world metres.
-        directions: ``(3, R)``.
+        origins: ``(3, S, 1)`` for all rays of a grid, or ``(3, S, R)``, world metres.
+        directions: ``(3, S, R)``.
     """
 
     height: int
@@ -31,20 +32,38 @@ class RayGrid(ABC):
     directions: Tensor
 
     @abstractmethod
-    def windows(self, corners: Tensor) -> Tensor:
-        """Windows that hold all rays that may meet a box: ``(N, 8, 3)`` corners -> ``(N, 4)`` int64, top, bottom, left, right
-        (bottom and right are the first outside)."""
+    def windows(self, corners: Tensor, scene: Tensor) -> Tensor:
+        """Windows that hold all rays that may meet a box: ``(N, 8, 3)`` corners and each box's scene ``(N,)`` -> ``(N, 4)``
+        int64, top, bottom, left, right (bottom and right are the first outside); rows count through all grids."""
 
     @abstractmethod
-    def nearest(self, corners: Tensor) -> Tensor:
-        """No ray meets a box before this parameter: ``(N, 8, 3)`` corners -> ``(N,)``."""
+    def nearest(self, corners: Tensor, scene: Tensor) -> Tensor:
+        """No ray meets a box before this parameter: ``(N, 8, 3)`` corners, ``(N,)`` -> ``(N,)``."""
 
-    def _clip(self, low_row: Tensor, high_row: Tensor, low_column: Tensor, high_column: Tensor, seen: Tensor) -> Tensor:
-        """Windows from inclusive bounds in rows and columns."""
-        rows = torch.stack((low_row.floor(), high_row.ceil() + 1)).clamp(0, self.height)
-        columns = torch.stack((low_column.floor(), high_column.ceil() + 1)).clamp(0, self.width)
-        windows = torch.stack((rows[0], rows[1], columns[0], columns[1]), dim=1).to(torch.int64)
+    def _clip(self, rows: tuple[Tensor, Tensor], columns: tuple[Tensor, Tensor], seen: Tensor, scene: Tensor) -> Tensor:
+        """Windows from inclusive bounds in rows and columns of the scene's grid."""
+        row = torch.stack((rows[0].floor(), rows[1].ceil() + 1)).clamp(0, self.height)
+        column = torch.stack((columns[0].floor(), columns[1].ceil() + 1)).clamp(0, self.width)
+        windows = torch.stack((row[0], row[1], column[0], column[1]), dim=1).to(torch.int64)
+        windows[:, :2] += scene[:, None] * self.height
         return torch.where(seen[:, None], windows, 0)
+
+
+def turned(turns: Tensor, vectors: Tensor) -> Tensor:
+    """Vectors of each scene turned by its own rotation: ``(S, 3, 3)`` and ``(3, S, ...)`` -> ``(3, S, ...)``.
+
+    Sums are written out: a product of matrices may be rounded otherwise by size, or on a GPU to ten bits.
+    """
+    x, y, z = vectors
+    table = turns.permute(1, 2, 0).reshape(3, 3, -1, *(1,) * (x.dim() - 1))
+    return torch.stack([row[0] * x + row[1] * y + row[2] * z for row in table])
+
+
+def _in_frames(corners: Tensor, positions: Tensor, poses: Tensor, scene: Tensor) -> Tensor:
+    """Corners ``(N, 8, 3)`` in the frame (world from frame) of each box's scene."""
+    axes = poses.to(corners)[scene]
+    x, y, z = (corners - positions.to(corners)[scene][:, None]).unbind(-1)
+    return x[..., None] * axes[:, None, 0] + y[..., None] * axes[:, None, 1] + z[..., None] * axes[:, None, 2]
 
 
 def rotation(yaw: float, pitch: float, roll: float) -> Tensor:
@@ -84,61 +103,63 @@ def _span(values: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class CameraGrid(RayGrid):
-    """A pinhole camera's rays through its pixels' centres; the ray parameter is depth.
+    """Rays of pinhole cameras with one K through their pixels' centres; the ray parameter is depth.
 
     Args:
         intrinsics: ``(3, 3)`` K, pixels, centre of the first pixel at (0, 0).
         height, width: Size in pixels.
-        pose: World from camera, ``(3, 3)``.
-        position: ``(3,)`` world metres.
+        poses: World from camera, ``(S, 3, 3)`` or ``(3, 3)``.
+        positions: ``(S, 3)`` or ``(3,)`` world metres.
         device: Where the rays lie.
     """
 
     def __init__(
-        self, intrinsics: Tensor, height: int, width: int, pose: Tensor, position: Tensor, device: torch.device | str = "cpu"
+        self, intrinsics: Tensor, height: int, width: int, poses: Tensor, positions: Tensor, device: torch.device | str = "cpu"
     ) -> None:
         self.height, self.width = height, width
         self.intrinsics = intrinsics.to(torch.float64)
-        self.pose = pose.to(torch.float64)
-        self.position = position.to(torch.float64)
-        turn = (self.pose @ torch.linalg.inv(self.intrinsics)).to(device)
+        self.poses = poses.to(torch.float64).reshape(-1, 3, 3)
+        self.positions = positions.to(torch.float64).reshape(-1, 3)
+        inverse = torch.linalg.inv(self.intrinsics)
+        turn = torch.stack([pose @ inverse for pose in self.poses]).to(device)
         columns = torch.arange(width, dtype=torch.float64, device=device)
         rows = torch.arange(height, dtype=torch.float64, device=device)
-        rays = (turn[:, 0, None] * columns)[:, None] + (turn[:, 1, None] * rows + turn[:, 2, None])[:, :, None]
-        self.directions = rays.reshape(3, -1).to(torch.float32)
-        self.origins = self.position[:, None].to(torch.float32).to(device)
+        right, down, ahead = turn.permute(2, 1, 0)[..., None, None]
+        rays = right * columns + (down * rows[:, None] + ahead)
+        self.directions = rays.flatten(2).to(torch.float32).contiguous()
+        self.origins = self.positions.T[..., None].to(torch.float32).to(device)
+        #: The same in the rays' precision and place.
+        self._poses, self._positions = self.poses.to(self.directions), self.positions.to(self.directions)
 
     def project(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Columns, rows and depth of world points ``(3, R)``; points behind the camera have depth <= 0."""
-        local = self.pose.T.to(points) @ (points - self.position.to(points)[:, None])
-        image = self.intrinsics.to(points) @ local
+        """Columns, rows and depth of world points ``(3, S, N)``; points behind the camera have depth <= 0."""
+        local = turned(self._poses.mT, points - self._positions.T[..., None])
+        (fx, skew, cx), (_, fy, cy), _ = self.intrinsics.tolist()
         depth = local[2]
         safe = torch.where(depth > 1e-6, depth, 1.0)
-        return image[0] / safe, image[1] / safe, depth
+        return (fx * local[0] + skew * local[1] + cx * depth) / safe, (fy * local[1] + cy * depth) / safe, depth
 
-    def windows(self, corners: Tensor) -> Tensor:
+    def windows(self, corners: Tensor, scene: Tensor) -> Tensor:
         """The boxes' outlines, clipped in front of the camera."""
-        local = (corners - self.position.to(corners)) @ self.pose.to(corners)
+        local = _in_frames(corners, self._positions, self._poses, scene)
         ends, kept = _clipped_edges(local, axis=2)
         image = ends @ self.intrinsics.T.to(corners)
         depth = image[..., 2].clamp(min=_NEAREST / 2)
-        left, right = _span(image[..., 0] / depth, kept)
-        top, bottom = _span(image[..., 1] / depth, kept)
-        return self._clip(top, bottom, left, right, kept.any(1))
+        columns, rows = _span(image[..., 0] / depth, kept), _span(image[..., 1] / depth, kept)
+        return self._clip(rows, columns, kept.any(1), scene)
 
-    def nearest(self, corners: Tensor) -> Tensor:
+    def nearest(self, corners: Tensor, scene: Tensor) -> Tensor:
         """Depth of the boxes' first corner."""
-        return ((corners - self.position.to(corners)) @ self.pose[:, 2].to(corners)).amin(1).clamp(min=0)
+        return _in_frames(corners, self._positions, self._poses, scene)[..., 2].amin(1).clamp(min=0)
 
 
 class SunGrid(RayGrid):
-    """Parallel rays of the sun over a rectangle of the ground, for a map of shadows; the ray parameter is distance from a
-    plane.
+    """Parallel rays of suns over a rectangle of the ground, for maps of shadows; the ray parameter is distance from a plane.
 
     Args:
-        towards_sun: ``(3,)`` unit vector.
+        towards_sun: ``(S, 3)`` or ``(3,)`` unit vectors.
         centre: ``(3,)`` middle of the rectangle.
-        reach: Half side in metres across the sun's direction, to the right and along the rest.
+        reach: Half sides in metres across the sun's direction, to the right and along the rest; the latter one for each sun.
         height, width: Rays.
         device: Where the rays lie.
     """
@@ -147,54 +168,63 @@ class SunGrid(RayGrid):
         self,
         towards_sun: Tensor,
         centre: Tensor,
-        reach: tuple[float, float],
+        reach: tuple[float, Sequence[float]],
         height: int,
         width: int,
         device: torch.device | str,
     ) -> None:
         self.height, self.width = height, width
-        sun = towards_sun.to(torch.float64)
-        right = torch.linalg.cross(torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64), sun)
-        right = right / right.norm()
-        up = torch.linalg.cross(sun, right)
-        self.frame = torch.stack((right, up, -sun)).to(torch.float32).to(device)
-        self.start = (centre.to(torch.float64) + 150 * sun).to(torch.float32).to(device)
-        self.scale = (width / (2 * reach[0]), height / (2 * reach[1]))
+        suns = towards_sun.to(torch.float64).reshape(-1, 3)
+        right = torch.linalg.cross(torch.tensor([[0.0, 0.0, 1.0]], dtype=torch.float64).expand_as(suns), suns)
+        right = right / right.norm(dim=1, keepdim=True)
+        up = torch.linalg.cross(suns, right)
+        #: Sun's frames from the world, ``(S, 3, 3)``.
+        self.frames = torch.stack((right, up, -suns), dim=1).to(torch.float32).to(device)
+        self.starts = (centre.to(torch.float64) + 150 * suns).to(torch.float32).to(device)
+        along = torch.tensor(reach[1], dtype=torch.float64)[:, None]
+        #: Half sides, and rays a metre, ``(S, 1)`` where they differ.
+        self.reach = (reach[0], along.to(torch.float32).to(device))
+        self.scale = (width / (2 * reach[0]), (height / (2 * along)).to(torch.float32).to(device))
         rows, columns = torch.meshgrid(torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij")
-        x = ((columns + 0.5) / self.scale[0] - reach[0]).reshape(-1)
-        y = ((rows + 0.5) / self.scale[1] - reach[1]).reshape(-1)
-        self.reach = reach
-        self.origins = self.start[:, None] + self.frame[0][:, None] * x + self.frame[1][:, None] * y
-        self.directions = self.frame[2][:, None].expand(3, height * width)
+        x = ((columns + 0.5) / self.scale[0] - self.reach[0]).reshape(1, -1)
+        y = (rows + 0.5).reshape(1, -1) / self.scale[1] - self.reach[1]
+        across, on, away = self.frames.permute(1, 2, 0)[..., None]
+        self.origins = self.starts.T[..., None] + across * x + on * y
+        self.directions = away.expand(3, len(suns), height * width).contiguous()
 
-    def locate(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Column, row and distance of world points ``(3, R)``."""
-        local = self.frame @ (points - self.start[:, None])
-        return (local[0] + self.reach[0]) * self.scale[0] - 0.5, (local[1] + self.reach[1]) * self.scale[1] - 0.5, local[2]
+    def locate(self, points: Tensor, scene: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Column, row and distance of world points ``(3, P)`` in the maps of the scenes ``(P,)``."""
+        which = slice(None) if len(self.starts) == 1 else scene
+        x, y, z = points - self.starts.T[:, which]
+        local = [row[0] * x + row[1] * y + row[2] * z for row in self.frames.permute(1, 2, 0)[..., which]]
+        along, scale = self.reach[1][which, 0], self.scale[1][which, 0]
+        return (local[0] + self.reach[0]) * self.scale[0] - 0.5, (local[1] + along) * scale - 0.5, local[2]
 
-    def windows(self, corners: Tensor) -> Tensor:
+    def windows(self, corners: Tensor, scene: Tensor) -> Tensor:
         """The boxes' shadows."""
-        columns, rows, _ = self.locate(corners.reshape(-1, 3).T)
+        columns, rows, _ = self.locate(corners.reshape(-1, 3).T, scene.repeat_interleave(8))
         columns, rows = columns.reshape(-1, 8), rows.reshape(-1, 8)
         seen = torch.ones(len(corners), dtype=torch.bool, device=corners.device)
-        return self._clip(rows.amin(1), rows.amax(1), columns.amin(1), columns.amax(1), seen)
+        return self._clip((rows.amin(1), rows.amax(1)), (columns.amin(1), columns.amax(1)), seen, scene)
 
-    def nearest(self, corners: Tensor) -> Tensor:
+    def nearest(self, corners: Tensor, scene: Tensor) -> Tensor:
         """Distance of the boxes' first corner."""
-        return ((corners - self.start) @ self.frame[2]).amin(1).clamp(min=0)
+        local = (corners - self.starts[scene][:, None]) * self.frames[scene, 2][:, None]
+        return local.sum(2).amin(1).clamp(min=0)
 
 
 @dataclass
 class ScanPattern:
-    """Directions of a spinning LiDAR's shots.
+    """Directions of a spinning LiDAR's shots, in S turns.
 
     Args:
         elevations: ``(rings,)`` radians, in decreasing order; up is positive.
         heights: ``(rings,)`` metres of each ring's optical centre above the sensor's origin.
-        phases: ``(rings,)`` azimuth of each ring's first shot, as a part of a step.
+        phases: ``(S, rings)`` or ``(rings,)`` azimuth of each ring's first shot, as a part of a step.
         step: Azimuth between shots, radians.
         reach: Largest azimuth to each side, radians.
-        jitter: ``(rings, shots)`` departure of each shot's azimuth, as a part of a step (at most 1); None is none.
+        jitter: ``(S, rings, shots)`` or ``(rings, shots)`` departure of each shot's azimuth, as a part of a step (at most 1);
+            None is none.
     """
 
     elevations: Tensor
@@ -209,15 +239,23 @@ class ScanPattern:
         """Shots of each ring."""
         return int(2 * self.reach / self.step) + 1
 
+    def azimuths(self, device: torch.device | str) -> Tensor:
+        """Of all shots, ``(S, rings, shots)`` radians, float64."""
+        shots = torch.arange(self.shots, dtype=torch.float64, device=device)
+        turned = shots + self.phases.double().to(device).reshape(-1, len(self.elevations), 1)
+        if self.jitter is not None:
+            turned = turned + self.jitter.double().to(device).clamp(-1, 1)
+        return turned * self.step - self.reach
+
 
 class ScanGrid(RayGrid):
-    """Shots of a spinning LiDAR: rows are rings, columns azimuth steps from left to right; the ray parameter is range.
+    """Shots of spinning LiDARs: rows are rings, columns azimuth steps from left to right; the ray parameter is range.
 
     Args:
         pattern: Where the shots go.
-        pose: World from sensor, ``(3, 3)``; the sensor's frame is a camera's (x right, y down, z forward).
-        position: ``(3,)`` of the sensor's origin, world metres.
-        drift: ``(3,)`` metres a second that the sensor moves while it turns (0 where the motion is undone).
+        poses: World from sensor, ``(S, 3, 3)`` or ``(3, 3)``; the sensor's frame is a camera's (x right, y down, z forward).
+        positions: ``(S, 3)`` or ``(3,)`` of the sensors' origins, world metres.
+        drift: ``(S, 3)`` or ``(3,)`` metres a second that sensors move while they turn; None where the motion is undone.
         turn_seconds: Time of one turn; the shot straight ahead has time 0.
         device: Where the rays lie.
     """
@@ -225,69 +263,68 @@ class ScanGrid(RayGrid):
     def __init__(
         self,
         pattern: ScanPattern,
-        pose: Tensor,
-        position: Tensor,
+        poses: Tensor,
+        positions: Tensor,
         drift: Tensor | None = None,
         turn_seconds: float = 0.1,
         device: torch.device | str = "cpu",
     ) -> None:
         self.pattern = pattern
-        self.height = len(pattern.elevations)
-        self.width = pattern.shots
-        self.pose, self.position = pose.to(torch.float32).to(device), position.to(torch.float32).to(device)
-        columns = torch.arange(self.width, dtype=torch.float64)
-        turned = columns + pattern.phases[:, None].double()
-        if pattern.jitter is not None:
-            turned = turned + pattern.jitter.double().clamp(-1, 1)
-        azimuth = turned * pattern.step - pattern.reach
-        elevation = pattern.elevations[:, None].double().expand_as(azimuth)
-        local = torch.stack((elevation.cos() * azimuth.sin(), -elevation.sin(), elevation.cos() * azimuth.cos())).reshape(3, -1)
-        start = torch.zeros_like(local)
-        start[1] = -pattern.heights[:, None].double().expand_as(azimuth).reshape(-1)
-        pose64 = pose.to(torch.float64)
-        origins = pose64 @ start + position.to(torch.float64)[:, None]
-        #: Seconds of each shot after the one straight ahead; the sensor turns clockwise, from left to right.
-        self.seconds = (azimuth / (2 * torch.pi) * turn_seconds).reshape(-1).to(torch.float32).to(device)
-        self.motion = 0.0
+        self.height, self.width = len(pattern.elevations), pattern.shots
+        exact_poses, exact = (values.to(torch.float64).to(device) for values in (poses, positions))
+        exact_poses, exact = exact_poses.reshape(-1, 3, 3), exact.reshape(-1, 3)
+        azimuth = pattern.azimuths(device).expand(len(exact), -1, -1)
+        elevation = pattern.elevations.double().to(device)[:, None]
+        level, down = elevation.cos(), -elevation.sin()
+        local = torch.stack((level * azimuth.sin(), down.expand_as(azimuth), level * azimuth.cos())).flatten(2)
+        heights = pattern.heights.double().to(device).repeat_interleave(self.width)
+        origins = exact_poses[:, :, 1].T[..., None] * -heights + exact.T[..., None]
+        self.motion = torch.zeros(len(exact), device=device)
         if drift is not None:
-            origins = origins + drift.to(torch.float64)[:, None] * self.seconds.double().cpu()
-            self.motion = float(drift.norm()) * turn_seconds * pattern.reach / (2 * torch.pi)
-        self.directions = (pose64 @ local).to(torch.float32).to(device)
-        self.origins = origins.to(torch.float32).to(device)
+            drift = drift.to(torch.float64).reshape(-1, 3)
+            # Seconds of each shot after the one straight ahead; the sensor turns clockwise, from left to right.
+            seconds = (azimuth / (2 * torch.pi) * turn_seconds).flatten(1).to(torch.float32)
+            origins = origins + drift.to(device).T[..., None] * seconds.double()
+            fastest = drift.norm(dim=1) * turn_seconds * pattern.reach / (2 * torch.pi)
+            self.motion = fastest.to(torch.float32).to(device)
+        self.directions = turned(exact_poses, local).to(torch.float32)
+        self.origins = origins.to(torch.float32)
+        self._poses, self._positions = exact_poses.to(torch.float32), exact.to(torch.float32)
         #: Increasing, for searching.
         self._rising = (-pattern.elevations).to(torch.float32).to(device)
         self._offset = float(pattern.heights.mean())
         self._spread = float((pattern.heights - pattern.heights.mean()).abs().max()) + self.motion + 0.01
 
-    def windows(self, corners: Tensor) -> Tensor:
+    def windows(self, corners: Tensor, scene: Tensor) -> Tensor:
         """Azimuths of the boxes' corners, and elevations bounded by the box's least and greatest distance."""
-        local = (corners - self.position.to(corners)) @ self.pose.to(corners)
+        local = _in_frames(corners, self._positions, self._poses, scene)
         ends, kept = _clipped_edges(local, axis=2)
         x, z = ends[..., 0], ends[..., 2].clamp(min=_NEAREST / 2)
-        nearest = self._level_distance(corners).clamp(min=0.2)
-        slack = self._spread / nearest
+        nearest = self._level_distance(corners, scene).clamp(min=0.2)
+        spread = self._spread[scene]
+        slack = spread / nearest
         left, right = _span(torch.atan2(x, z), kept)
         # A body in motion or a moving sensor is met a little beside its corners.
         low = (left - slack + self.pattern.reach) / self.pattern.step - 2
         high = (right + slack + self.pattern.reach) / self.pattern.step + 1
         up = -local[..., 1] - self._offset
-        top, bottom = up.amax(1) + self._spread, up.amin(1) - self._spread
+        top, bottom = up.amax(1) + spread, up.amin(1) - spread
         farthest = torch.hypot(local[..., 0], local[..., 2]).amax(1)
         top = torch.atan2(top, torch.where(top > 0, nearest, farthest))
         bottom = torch.atan2(bottom, torch.where(bottom > 0, farthest, nearest))
         first = torch.searchsorted(self._rising, (-top).contiguous()) - 1
         last = torch.searchsorted(self._rising, (-bottom).contiguous(), right=True)
-        return self._clip(first.float(), last.float(), low, high, kept.any(1))
+        return self._clip((first.float(), last.float()), (low, high), kept.any(1), scene)
 
-    def nearest(self, corners: Tensor) -> Tensor:
+    def nearest(self, corners: Tensor, scene: Tensor) -> Tensor:
         """Distance seen from above, less what the shots' origins differ."""
-        return (self._level_distance(corners) - self._spread - 0.05).clamp(min=0)
+        return (self._level_distance(corners, scene) - self._spread[scene] - 0.05).clamp(min=0)
 
-    def _level_distance(self, corners: Tensor) -> Tensor:
+    def _level_distance(self, corners: Tensor, scene: Tensor) -> Tensor:
         """Distance from the sensor's axis to the boxes, seen from above: exact for upright boxes."""
         centre = corners.mean(1)
         along, across = (corners[:, 4] - corners[:, 0])[:, :2], (corners[:, 2] - corners[:, 0])[:, :2]
-        delta = (self.position.to(corners) - centre)[:, :2]
+        delta = (self._positions.to(corners)[scene] - centre)[:, :2]
         total = torch.zeros_like(delta[:, 0])
         for side in (along, across):
             length = side.norm(dim=1).clamp(min=1e-6)

@@ -1,22 +1,32 @@
 """Colour of what rays met: procedural textures, sun, sky light and cast shadow.
 
 Textures are functions of the place on the body and of the body's seed, so that every camera sees the same; fine patterns fade
-where they become smaller than a pixel.
+where they become smaller than a pixel. All formulas hold for one scene's light and for a stack's (``columns.py``).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from .caster import GROUND, Hits, cast, surface_normals
+from .columns import at_points, each_alone, stacked
 from .ground import KERB, ROAD, Ground
 from .primitives import Primitives, hash_cells, lengths, pick
 from .rays import CameraGrid, SunGrid
+
+#: What the formulas read of a light.
+_NUMBERS = ("sun", "ambient", "sky", "road", "side", "lane_marks", "edge_marks", "seed", "wet", "sky_rises", "tint", "slabs",
+            "direction")  # fmt: skip
+_FLAGS = ("side_green",)
+#: A line this far off is none.
+_NOWHERE = 1e6
 
 
 class Texture(IntEnum):
@@ -66,9 +76,53 @@ class Light:
         azimuth, height = torch.tensor(self.azimuth, dtype=torch.float64), torch.tensor(self.height, dtype=torch.float64)
         return torch.stack((height.cos() * azimuth.sin(), height.cos() * azimuth.cos(), height.sin()))
 
+    @staticmethod
+    def stack(lights: Sequence[Light], device: torch.device | str) -> Light:
+        """Several lights as one, for rays ``(S, R)``."""
+        lanes, edges = (max(len(getattr(light, name)) for light in lights) for name in ("lane_marks", "edge_marks"))
+        return stacked([light._with_lines(lanes, edges) for light in lights], _NUMBERS, _FLAGS, device)
+
+    def at(self, which: Tensor) -> Light:
+        """For P points that lie in the scenes ``which (P,)`` of the stack."""
+        return at_points(self, _NUMBERS, which)
+
+    def _with_lines(self, lanes: int, edges: int) -> Light:
+        """With as many lines as other lights have."""
+        return replace(
+            self,
+            lane_marks=self.lane_marks + (_NOWHERE,) * (lanes - len(self.lane_marks)),
+            edge_marks=self.edge_marks + (_NOWHERE,) * (edges - len(self.edge_marks)),
+        )
+
+    @cached_property
+    def sky_rises(self) -> float:
+        """What the sky is brighter above than at the horizon."""
+        return self.sky[1] - self.sky[0]
+
+    @cached_property
+    def tint(self) -> tuple[float, float, float]:
+        """Colour of what lies beside the carriageway, RGB."""
+        return (0.75, 1.05, 0.45) if self.side_green else (1.0, 0.98, 0.94)
+
+    @cached_property
+    def slabs(self) -> bool:
+        """Whether the side is paved."""
+        return not self.side_green
+
+    @cached_property
+    def sunny(self) -> bool:
+        """Whether the sun casts shadows: on an overcast day there are none."""
+        return self.sun > 0.1
+
+    @cached_property
+    def direction(self) -> tuple[float, float, float]:
+        """Unit vector towards the sun."""
+        x, y, z = self.towards_sun().tolist()
+        return x, y, z
+
 
 def noise(u: Tensor, v: Tensor, seed: Tensor | int, size: float) -> Tensor:
-    """Smooth values 0..1 over a lattice of that size (value noise)."""
+    """Smooth values 0..1 over a lattice of that size (value noise); one seed, or int32 ones."""
     u, v = u / size, v / size
     left, low = torch.floor(u), torch.floor(v)
     part_u, part_v = u - left, v - low
@@ -112,10 +166,10 @@ def _pattern(texture: Texture, u: Tensor, v: Tensor, w: Tensor, seed: Tensor, pi
     return 0.9 + 0.2 * noise(u, v, seed, 0.4)
 
 
-def _body_colors(primitives: Primitives, hits: Hits, chosen: Tensor, normal: Tensor, pixel: Tensor) -> Tensor:
-    which = hits.body[chosen]
+def _body_colors(primitives: Primitives, which: Tensor, points: Tensor, normal: Tensor, pixel: Tensor) -> Tensor:
+    """Colours ``(3, P)`` of points of the bodies ``which (P,)``, without light."""
     half = pick(primitives.half, which)
-    local = primitives.local(which, pick(hits.points, chosen)) * half
+    local = primitives.local(which, points) * half
     # Along the surface: the level direction, and up (on level faces forward).
     cos, sin = pick(primitives.turn, which)
     across_x = (cos * normal[0] + sin * normal[1]).abs() > (-sin * normal[0] + cos * normal[1]).abs()
@@ -132,9 +186,9 @@ def _body_colors(primitives: Primitives, hits: Hits, chosen: Tensor, normal: Ten
     return pick(primitives.color, which) * factor
 
 
-def _ground_colors(ground: Ground, light: Light, hits: Hits, chosen: Tensor, pixel: Tensor) -> Tensor:
-    x, y, _ = pick(hits.points, chosen)
-    part = hits.ground[chosen]
+def _ground_colors(ground: Ground, light: Light, points: Tensor, part: Tensor, pixel: Tensor) -> Tensor:
+    """Colours ``(3, P)`` of points of the ground, without light; ``part (P,)`` of it."""
+    x, y, _ = points
     d = x - ground.axis_at(y)
     fade = (0.06 / pixel.clamp(min=1e-3)).clamp(max=1)
     grain = (0.85 + 0.3 * noise(x, y, light.seed, 2.5)) * (1 + fade * 0.25 * (noise(x, y, light.seed + 1, 0.07) - 0.5))
@@ -149,21 +203,55 @@ def _ground_colors(ground: Ground, light: Light, hits: Hits, chosen: Tensor, pix
     road = light.road * grain * track
     road = torch.where(paint & (noise(x, y, light.seed + 2, 0.3) > 0.15), 0.85, road)
     slabs = (_fraction(d / 0.6) < 0.03) | (_fraction(y / 0.6) < 0.03)
-    side = light.side * grain * torch.where(slabs & (not light.side_green), 1 - 0.25 * fade, torch.ones_like(fade))
-    tint = torch.tensor([0.75, 1.05, 0.45] if light.side_green else [1.0, 0.98, 0.94], device=x.device)
+    side = light.side * grain * torch.where(slabs & light.slabs, 1 - 0.25 * fade, 1.0)
     if light.side_green:
-        side = side * (0.6 + 0.8 * noise(x, y, light.seed + 3, 0.5))
+        grass = side * (0.6 + 0.8 * noise(x, y, light.seed + 3, 0.5))
+        side = torch.where(light.slabs | torch.zeros_like(paint), side, grass)
     gray = torch.where(part == ROAD, road, torch.where(part == KERB, 0.55 * grain, side))
-    return torch.where((part == ROAD) | (part == KERB), gray, tint[:, None] * side)
+    on_side = (part != ROAD) & (part != KERB)
+    return torch.stack([torch.where(on_side, tint * side, gray) for tint in light.tint])
 
 
-def shadow_map(primitives: Primitives, light: Light, rays: tuple[int, int] = (256, 256)) -> tuple[SunGrid, Tensor]:
-    """What the sun sees of the first 45 m: the grid, and the distance at which each of its rays ends."""
+@dataclass(frozen=True)
+class Shadows:
+    """What the suns of S scenes see of the first 45 m.
+
+    Args:
+        grid: The suns' rays.
+        nearest: ``(S, R)`` distance at which each of them ends.
+        sunny: ``(S,)`` bool, whether the sun casts shadows.
+        scene: ``(V,)`` the scene that each of V views sees; None: view n sees scene n.
+    """
+
+    grid: SunGrid
+    nearest: Tensor
+    sunny: Tensor
+    scene: Tensor | None = None
+
+    def reached(self, points: Tensor, view: Tensor) -> Tensor:
+        """Whether the sun reaches points, softened over the map's pixels: ``(3, P)`` of the views ``(P,)`` -> ``(P,)`` 0..1."""
+        grid, flat, scene = self.grid, self.nearest.flatten(), view if self.scene is None else self.scene[view]
+        column, row, distance = grid.locate(points, scene)
+        first = scene * (grid.height * grid.width)
+        total = torch.zeros_like(distance)
+        for right in (0, 1):
+            for down in (0, 1):
+                i, j = torch.floor(row).long() + down, torch.floor(column).long() + right
+                outside = (i < 0) | (i >= grid.height) | (j < 0) | (j >= grid.width)
+                cell = first + i.clamp(0, grid.height - 1) * grid.width + j.clamp(0, grid.width - 1)
+                weight = ((row - torch.floor(row)) - (1 - down)).abs() * ((column - torch.floor(column)) - (1 - right)).abs()
+                total = total + weight * (outside | (flat[cell] > distance - 0.3)).float()
+        return torch.where(self.sunny[scene], total, 1.0)
+
+
+def shadow_maps(primitives: Primitives, lights: Sequence[Light], rays: tuple[int, int] = (256, 256)) -> Shadows:
+    """Maps of shadows of the scenes in the stack."""
+    suns = torch.stack([light.towards_sun() for light in lights])
+    along = [32.0 * max(0.5, height) + 6 for height in suns[:, 2].tolist()]
     device = primitives.centre.device
-    sun = light.towards_sun()
-    reach = (32.0, 32.0 * max(0.5, float(sun[2])) + 6)
-    grid = SunGrid(sun, torch.tensor([0.0, 18.0, 0.0]), reach, *rays, device=device)
-    return grid, cast(primitives, None, grid).t
+    grid = SunGrid(suns, torch.tensor([0.0, 18.0, 0.0]), (32.0, along), *rays, device=device)
+    sunny = torch.tensor([light.sunny for light in lights], device=device)
+    return Shadows(grid, cast(primitives, None, grid).t, sunny)
 
 
 def shade(
@@ -173,75 +261,84 @@ def shade(
     grid: CameraGrid,
     hits: Hits,
     normal: Tensor,
-    shadow: tuple[SunGrid, Tensor] | None = None,
+    shadows: Shadows | None = None,
 ) -> Tensor:
-    """Colours of the camera's rays: ``(3, R)`` RGB 0..1; ``shadow`` is what :func:`shadow_map` returns."""
-    sun = light.towards_sun().to(torch.float32).to(normal.device)
+    """Colours of the cameras' rays: ``(3, S, R)`` RGB 0..1."""
     slant = grid.directions[2] / lengths(grid.directions)
     up = (0.5 + 2.5 * slant).clamp(0, 1)
-    sky = light.sky[0] + (light.sky[1] - light.sky[0]) * up
+    sky = light.sky[0] + light.sky_rises * up
     cloud = 0.1 * (noise(grid.directions[0] * 4 / (up + 0.3), slant * 18, light.seed + 9, 1.0) - 0.5)
-    color = (sky + cloud) * torch.tensor([0.92, 0.97, 1.04], device=normal.device)[:, None]
-    pixel = hits.t / float(grid.intrinsics[0, 0])
-    on_body, on_ground = (hits.body >= 0).nonzero()[:, 0], (hits.body == GROUND).nonzero()[:, 0]
+    color = torch.stack([(sky + cloud) * tint for tint in (0.92, 0.97, 1.04)]).flatten(1)
+    points, body, distance = hits.points.flatten(1), hits.body.flatten(), hits.t.flatten()
+    normal = normal.flatten(1)
+    pixel = distance / float(grid.intrinsics[0, 0])
+    on_body, on_ground = (body >= 0).nonzero()[:, 0], (body == GROUND).nonzero()[:, 0]
     if len(on_body):
-        color[:, on_body] = _body_colors(primitives, hits, on_body, pick(normal, on_body), pixel[on_body])
+        parts = (pick(points, on_body), pick(normal, on_body), pixel[on_body])
+        color[:, on_body] = _body_colors(primitives, body[on_body], *parts)
     if len(on_ground):
-        color[:, on_ground] = _ground_colors(ground, light, hits, on_ground, pixel[on_ground])
+        which = hits.scene_of(on_ground)
+        part = hits.ground.flatten()[on_ground]
+        parts = (pick(points, on_ground), part, pixel[on_ground])
+        color[:, on_ground] = _ground_colors(ground.at(which), light.at(which), *parts)
     lit = torch.cat((on_body, on_ground))
+    view = hits.scene_of(lit)
+    here = light.at(view)
     normal = pick(normal, lit)
-    facing = (normal * sun[:, None]).sum(0).clamp(min=0)
-    if shadow is not None:
-        facing = facing * _reached(*shadow, pick(hits.points, lit) + 0.05 * normal)
-    sky_light = light.ambient * (0.7 + 0.3 * normal[2])
-    haze = (1 - torch.exp(-hits.t[lit] / 450.0)) * 0.7
-    color[:, lit] = pick(color, lit) * (sky_light + light.sun * facing) * (1 - haze) + haze * light.sky[0]
-    return color.clamp(0, 1)
+    x, y, z = here.direction
+    facing = (normal[0] * x + normal[1] * y + normal[2] * z).clamp(min=0)
+    if shadows is not None:
+        facing = facing * shadows.reached(pick(points, lit) + 0.05 * normal, view)
+    sky_light = here.ambient * (0.7 + 0.3 * normal[2])
+    haze = (1 - torch.exp(-distance[lit] / 450.0)) * 0.7
+    color[:, lit] = pick(color, lit) * (sky_light + here.sun * facing) * (1 - haze) + haze * here.sky[0]
+    return color.clamp(0, 1).reshape(hits.points.shape)
 
 
 def with_wet_mirror(
-    color: Tensor, primitives: Primitives, ground: Ground, light: Light, grid: CameraGrid, hits: Hits, part: int = 4
+    color: Tensor,
+    primitives: Primitives,
+    grounds: Sequence[Ground],
+    light: Light,
+    grid: CameraGrid,
+    hits: Hits,
+    part: int = 4,
 ) -> Tensor:
-    """A wet carriageway: darker, and over it what a mirror in its plane below the camera would show.
+    """Wet carriageways: darker, and over them what a mirror in their plane below the camera would show.
 
     The mirrored view is cast once with every ``part``-th pixel a side and read smoothly: rough wet asphalt blurs it anyway.
 
-    Shapes: ``color (3, R)`` of the camera's rays -> the same.
+    Shapes: ``color (3, S, R)`` of the cameras' rays -> the same; as it was where ``light.wet`` is 0.
     """
-    slope = torch.tensor([0.0, -ground.slope, 1.0], dtype=torch.float64)
-    up = slope / slope.norm()
-    flip = torch.eye(3, dtype=torch.float64) - 2 * up[:, None] * up
-    x, y = (grid.position[i : i + 1].to(torch.float32) for i in (0, 1))
-    below = torch.cat((grid.position[:2], ground.height(x, y).to(torch.float64)))
-    height, width = -(-grid.height // part), -(-grid.width // part)
-    matrix = grid.intrinsics.clone()
-    matrix[:2] /= part
-    matrix[:2, 2] += 0.5 / part - 0.5
-    mirror = CameraGrid(
-        matrix, height, width, flip @ grid.pose, below + flip @ (grid.position - below), device=grid.directions.device
-    )
+    mirror, ground = _mirrored(grounds, grid, part), Ground.stack(grounds, grid.directions.device)
     seen = cast(primitives, None, mirror)
     normal = surface_normals(primitives, ground, seen, mirror.directions)
-    picture = shade(primitives, ground, light, mirror, seen, normal).reshape(1, 3, height, width)
-    size = (height * part, width * part)
-    picture = functional.interpolate(picture, size, mode="bilinear")[0, :, : grid.height, : grid.width].reshape(3, -1)
+    picture = shade(primitives, ground, light, mirror, seen, normal)
+    picture = picture.transpose(0, 1).reshape(-1, 3, mirror.height, mirror.width)
+    size = (mirror.height * part, mirror.width * part)
+    picture = functional.interpolate(picture, size, mode="bilinear")[..., : grid.height, : grid.width]
+    picture = picture.transpose(0, 1).reshape(color.shape)
     road = (hits.ground == ROAD).float()
     slant = (-grid.directions[2] / lengths(grid.directions)).clamp(0, 1)
     # Schlick's form of Fresnel's reflection at water; puddles and drier tracks in patches.
     patches = 0.1 + 0.6 * noise(hits.points[0], hits.points[1], light.seed + 4, 3.1)
-    strength = light.wet * road * patches * (0.02 + 0.98 * (1 - slant).pow(5))
+    strength = light.wet * road * patches * (0.02 + 0.98 * each_alone(lambda x: x.pow(5), 1 - slant))
     return color * (1 - 0.5 * light.wet * road) * (1 - strength) + strength * picture
 
 
-def _reached(grid: SunGrid, nearest: Tensor, points: Tensor) -> Tensor:
-    """Whether the sun reaches points, softened over the map's pixels: ``(3, R) -> (R,)`` 0..1."""
-    column, row, distance = grid.locate(points)
-    total = torch.zeros_like(distance)
-    for right in (0, 1):
-        for down in (0, 1):
-            i, j = torch.floor(row).long() + down, torch.floor(column).long() + right
-            outside = (i < 0) | (i >= grid.height) | (j < 0) | (j >= grid.width)
-            cell = i.clamp(0, grid.height - 1) * grid.width + j.clamp(0, grid.width - 1)
-            weight = ((row - torch.floor(row)) - (1 - down)).abs() * ((column - torch.floor(column)) - (1 - right)).abs()
-            total = total + weight * (outside | (nearest[cell] > distance - 0.3)).float()
-    return total
+def _mirrored(grounds: Sequence[Ground], grid: CameraGrid, part: int) -> CameraGrid:
+    """The cameras below the carriageways that see what these mirror, with every ``part``-th pixel."""
+    poses, positions = [], []
+    for ground, pose, position in zip(grounds, grid.poses, grid.positions, strict=True):
+        slope = torch.tensor([0.0, -ground.slope, 1.0], dtype=torch.float64)
+        up = slope / slope.norm()
+        flip = torch.eye(3, dtype=torch.float64) - 2 * up[:, None] * up
+        x, y = (position[i : i + 1].to(torch.float32) for i in (0, 1))
+        below = torch.cat((position[:2], ground.height(x, y).to(torch.float64)))
+        poses.append(flip @ pose)
+        positions.append(below + flip @ (position - below))
+    height, width = -(-grid.height // part), -(-grid.width // part)
+    matrix = grid.intrinsics.clone()
+    matrix[:2] /= part
+    matrix[:2, 2] += 0.5 / part - 0.5
+    return CameraGrid(matrix, height, width, torch.stack(poses), torch.stack(positions), device=grid.directions.device)

@@ -7,6 +7,8 @@ an edge.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -18,37 +20,37 @@ _BEHIND = (0.5, 0.08)
 
 
 def smallest_around(depth: Tensor, size: int) -> Tensor:
-    """Least known depth in a square window: ``(H, W)``, 0 = none -> ``(H, W)``, inf where none is known."""
+    """Least known depth in a square window: ``(S, H, W)``, 0 = none -> ``(S, H, W)``, inf where none is known."""
     return -largest_around(-torch.where(depth > 0, depth, torch.inf), size)
 
 
 def largest_around(values: Tensor, size: int) -> Tensor:
-    """Largest value in a square window, first along rows and then along columns: ``(H, W)`` -> ``(H, W)``."""
-    along = functional.max_pool2d(values[None, None], (1, size), stride=1, padding=(0, size // 2))
-    return functional.max_pool2d(along, (size, 1), stride=1, padding=(size // 2, 0))[0, 0]
+    """Largest value in a square window, first along rows and then along columns: ``(S, H, W)`` -> ``(S, H, W)``."""
+    along = functional.max_pool2d(values[:, None], (1, size), stride=1, padding=(0, size // 2))
+    return functional.max_pool2d(along, (size, 1), stride=1, padding=(size // 2, 0))[:, 0]
 
 
 def nearest_agreeing(maps: Tensor, camera_depth: Tensor) -> Tensor:
     """Nearest of several maps' points in each pixel, of those that agree with the median of the camera's known depths in 5x5.
 
-    Shapes: ``(N, H, W)`` and ``(H, W)`` metres, 0 = none -> ``(H, W)``.
+    Shapes: ``(S, N, H, W)`` and ``(S, H, W)`` metres, 0 = none -> ``(S, H, W)``.
     """
-    rows, columns = (maps > 0).any(0).nonzero(as_tuple=True)
+    frames, rows, columns = (maps > 0).any(1).nonzero(as_tuple=True)
     result = torch.zeros_like(camera_depth)
     if not len(rows):
         return result
-    height, width = camera_depth.shape
+    height, width = camera_depth.shape[1:]
     window = torch.arange(-2, 3, device=maps.device)
     i = (rows[:, None, None] + window[:, None]).clamp(0, height - 1)
     j = (columns[:, None, None] + window).clamp(0, width - 1)
-    patches = camera_depth[i, j].flatten(1)
+    patches = camera_depth.flatten(0, 1)[frames[:, None, None] * height + i, j].flatten(1)
     count = (patches > 0).sum(1)
     ordered = torch.where(patches > 0, patches, torch.inf).sort(1).values
     median = torch.gather(ordered, 1, ((count - 1) // 2).clamp(min=0)[:, None])[:, 0]
-    points = maps[:, rows, columns]
+    points = maps.transpose(0, 1)[:, frames, rows, columns]
     good = (points > 0) & (count > 0) & ((points - median).abs() <= _AGREE[0] + _AGREE[1] * median)
     nearest = torch.where(good, points, torch.inf).amin(0)
-    result[rows, columns] = torch.where(torch.isfinite(nearest), nearest, 0.0)
+    result[frames, rows, columns] = torch.where(torch.isfinite(nearest), nearest, 0.0)
     return result
 
 
@@ -62,11 +64,11 @@ def depth_steps(depth: Tensor) -> Tensor:
     """Pixels on both sides of a step: beside a direct neighbour that is more than 0.5 m and 8 % nearer or farther, or beside
     nothing at all.
 
-    Shapes: ``(H, W)`` metres, 0 = nothing -> ``(H, W)`` bool.
+    Shapes: ``(S, H, W)`` metres, 0 = nothing -> ``(S, H, W)`` bool.
     """
     far = torch.where(depth > 0, depth, torch.inf)
     steps = torch.zeros_like(depth, dtype=torch.bool)
-    for axis in (0, 1):
+    for axis in (1, 2):
         count = depth.shape[axis] - 1
         first, second = far.narrow(axis, 0, count), far.narrow(axis, 1, count)
         near, behind = torch.minimum(first, second), torch.maximum(first, second)
@@ -85,28 +87,30 @@ def with_edge_band(truth: Tensor, camera_depth: Tensor, pixels: int, farthest: f
     return torch.where(near_step, torch.where(camera_depth <= farthest, camera_depth, 0.0), truth)
 
 
-def make_truth(
-    scans: list[Tensor], camera_depth: Tensor, sparse: Tensor, grow: int = 0, occlusion_filter: bool = True
-) -> Tensor:
+def make_truth(scans: Tensor, camera_depth: Tensor, grow: Tensor, occlusion_filter: Tensor) -> Tensor:
     """Semi-dense truth.
 
     Args:
-        scans: Sparse maps ``(H, W)`` of the scans in the frame's camera, 0 = none.
-        camera_depth: ``(H, W)`` metres, what the camera sees; 0 = nothing.
-        sparse: The frame's own map: truth never lies behind it.
-        grow: Pixels by which the near surface grows at a step (0 or 1), as the benchmark's truth has it.
-        occlusion_filter: Drop truth behind nearer truth.
+        scans: ``(S, N, H, W)`` sparse maps of the scans in the frame's camera, the frame's own among them; 0 = none.
+        camera_depth: ``(S, H, W)`` metres, what the camera sees; 0 = nothing.
+        grow: ``(S,)`` bool, on the processor: near surfaces grow by a pixel at a step, as the benchmark's truth has it.
+        occlusion_filter: ``(S,)`` bool, on the processor: truth behind nearer truth is dropped.
 
     Returns:
-        ``(H, W)`` metres, 0 = unknown.
+        ``(S, H, W)`` metres, 0 = unknown.
     """
-    if grow:
-        camera_depth = _grown(camera_depth, grow)
-    truth = nearest_agreeing(torch.stack((*scans, sparse)), camera_depth)
-    return without_occluded(truth) if occlusion_filter else truth
+    truth = nearest_agreeing(scans, _where(grow, _grown, camera_depth))
+    return _where(occlusion_filter, without_occluded, truth)
 
 
-def _grown(depth: Tensor, pixels: int) -> Tensor:
+def _where(chosen: Tensor, change: Callable[[Tensor], Tensor], maps: Tensor) -> Tensor:
+    """Maps ``(S, H, W)``, the chosen ones changed."""
+    if not chosen.any():
+        return maps
+    return torch.where(chosen[:, None, None].to(maps.device), change(maps), maps)
+
+
+def _grown(depth: Tensor, pixels: int = 1) -> Tensor:
     """Camera depth whose near surfaces reach further over steps."""
     least = smallest_around(depth, 2 * pixels + 1)
     step = torch.isfinite(least) & ((depth == 0) | (depth - least > 0.3 + 0.03 * least))

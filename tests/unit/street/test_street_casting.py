@@ -50,12 +50,12 @@ def aimed(origin, points):
 
     class Aimed:
         height, width = 1, points.shape[1]
-        origins, directions = origin[:, None], points - origin[:, None]
+        origins, directions = origin[:, None, None], (points - origin[:, None])[:, None]
 
-        def windows(self, corners):
+        def windows(self, corners, scene):
             return torch.tensor([[0, 1, 0, points.shape[1]]]).repeat(len(corners), 1)
 
-        def nearest(self, corners):
+        def nearest(self, corners, scene):
             return torch.zeros(len(corners))
 
     return Aimed()
@@ -94,7 +94,7 @@ def test_windows_and_hidden_bodies_lose_no_ray(grid, seed):
         "lidar": lidar,
         "moving lidar": lambda: lidar(drift=torch.tensor([0.0, 20.0, 0.0])),
         "sun": lambda: SunGrid(
-            torch.tensor([0.5, 0.3, 0.8]) / 0.98995, torch.tensor([0.0, 10, 0]), (30.0, 30.0), 41, 53, "cpu"
+            torch.tensor([0.5, 0.3, 0.8]) / 0.98995, torch.tensor([0.0, 10, 0]), (30.0, [30.0]), 41, 53, "cpu"
         ),
     }[grid]()
     found = cast(bodies, None, rays)
@@ -104,10 +104,10 @@ def test_windows_and_hidden_bodies_lose_no_ray(grid, seed):
 
         height, width, origins, directions = rays.height, rays.width, rays.origins, rays.directions
 
-        def windows(self, corners):
+        def windows(self, corners, scene):
             return torch.tensor([[0, rays.height, 0, rays.width]]).repeat(len(corners), 1)
 
-        def nearest(self, corners):
+        def nearest(self, corners, scene):
             return torch.zeros(len(corners))
 
     expected = cast(bodies, None, Everywhere())
@@ -123,14 +123,14 @@ def test_a_wall_across_has_the_depth_it_stands_at_in_every_pixel():
     assert (hits.body == 0).all()
     grid = camera()
     normal = surface_normals(wall, Ground(), hits, grid.directions)
-    torch.testing.assert_close(normal, torch.tensor([0.0, -1.0, 0.0])[:, None].expand_as(normal))
+    torch.testing.assert_close(normal, torch.tensor([0.0, -1.0, 0.0])[:, None, None].expand_as(normal))
 
 
 def test_normals_are_unit_face_the_ray_and_agree_with_differences_of_depth():
     bodies = random_bodies(seed=3)
     bodies.stencil[0] = Stencil.SOLID
     grid = camera(size=(200, 300))
-    grid = CameraGrid(torch.tensor([[230.0, 0, 150], [0, 230.0, 90], [0, 0, 1]]), 200, 300, grid.pose, grid.position)
+    grid = CameraGrid(torch.tensor([[230.0, 0, 150], [0, 230.0, 90], [0, 0, 1]]), 200, 300, grid.poses, grid.positions)
     ground = Ground(slope=0.01, half_width=3.0, kerb=0.12)
     hits = cast(bodies, ground, grid)
     normal = surface_normals(bodies, ground, hits, grid.directions)

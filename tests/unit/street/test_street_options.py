@@ -10,7 +10,7 @@ import torch
 from mmengine.config import Config
 
 from mtdc.data.datasets.street import StreetWorld
-from mtdc.data.street import LidarOptions, StreetOptions, draw_frame, world
+from mtdc.data.street import LidarOptions, StreetOptions, draw_frame, placed
 from mtdc.data.street.builder import Builder
 from mtdc.data.street.ground import Ground
 from mtdc.data.street.layouts import Scene
@@ -32,7 +32,7 @@ def scene(monkeypatch, *bodies, light=None):
         place = b.place(0, 0)._replace(velocity=(0.0, speed))
         b.add(place, Kind.BOX, offset, half, (0.5, 0.5, 0.5), 13)
     drawn = Scene("test", b.ground, b.build()[0], light or Light(sun=0.05), 0.0)
-    monkeypatch.setattr(world, "draw_scene", lambda rng, layouts: drawn)
+    monkeypatch.setattr(placed, "draw_scene", lambda rng, layouts: drawn)
 
 
 def test_a_yard_is_closed_on_all_sides_by_what_stands_near():
@@ -122,12 +122,12 @@ def test_steps_of_depth_and_the_band_around_them_on_small_maps():
     depth = torch.full((9, 9), 10.0)
     depth[:, 5:] = 20.0
     depth[0] = 0.0
-    steps = depth_steps(depth)
+    steps = depth_steps(depth[None])[0]
     # Both sides of the edge, and the pixels beside nothing; a slope of 3 % a pixel is none.
     assert steps[2:, 4:6].all() and not steps[2:, :4].any() and not steps[2:, 6:].any() and steps[:2].all()
-    assert not depth_steps(20 * 1.03 ** torch.arange(9.0).repeat(9, 1)).any()
+    assert not depth_steps(20 * 1.03 ** torch.arange(9.0).repeat(1, 9, 1)).any()
     truth = torch.full((9, 9), 7.0)
-    banded = with_edge_band(truth, depth, 2, farthest=15.0)
+    banded = with_edge_band(truth[None], depth[None], 2, farthest=15.0)[0]
     assert (banded[4:, 2:5] == 10).all(), "what the camera sees, within 2 pixels of the step"
     assert (banded[4:, 5:8] == 0).all(), "farther than the LiDAR reaches"
     assert (banded[4:, :2] == 7).all() and (banded[4:, 8] == 7).all()

@@ -11,7 +11,7 @@ from street_support import K, one_body
 from mtdc.data.street import MAPS, LidarOptions, StreetOptions, draw_frame
 from mtdc.data.street.ground import Ground
 from mtdc.data.street.layouts import LAYOUTS, Scene, draw_scene
-from mtdc.data.street.lidar import ScanPose, beams, mounted, scan, sparse_depth
+from mtdc.data.street.lidar import ScanJob, ScanPose, Turn, beams, mounted, scan, sparse_depth
 from mtdc.data.street.primitives import Kind
 from mtdc.data.street.rays import CameraGrid, rotation
 from mtdc.data.street.shading import Light, Texture
@@ -32,16 +32,27 @@ def generator():
     return torch.Generator().manual_seed(0)
 
 
+def cast_scan(scene, camera, options, bias=NO_BIAS):
+    """Points ``(3, N)`` of one scan of a standing car with that camera."""
+    pose, position = mounted(camera.poses[0], camera.positions[0], options, torch.zeros(3))
+    where = ScanPose(pose, position, torch.zeros(3, dtype=torch.float64))
+    found = scan([ScanJob(scene, where, options, bias, Turn.draw(options, generator()))])
+    return found.points[:, found.returned]
+
+
+def one_map(points, camera):
+    """The sparse map of one scan's points ``(3, N)``."""
+    return sparse_depth(points[:, None, None], torch.ones(1, 1, points.shape[1], dtype=torch.bool), camera)[0, 0]
+
+
 def straight_scan(body, options=EXACT, bias=NO_BIAS, ground=None):
-    """A scan of one body from a level camera at 1.65 m, and that camera (KITTI's focal length)."""
+    """Points of a scan of one body from a level camera at 1.65 m, and that camera (KITTI's focal length)."""
     camera = CameraGrid(
         torch.tensor([[721.5377, 0, 608.0], [0, 721.5377, 150.0], [0, 0, 1]], dtype=torch.float64), 352, 1216,
         rotation(0, 0, 0), torch.tensor([0.0, 0.0, 1.65]),
     )  # fmt: skip
-    pose, position = mounted(camera.pose, camera.position, options, torch.zeros(3))
     scene = Scene("test", ground or Ground(half_width=0.001, reach=0.1), body, Light(), 0.0)
-    where = ScanPose(pose, position, torch.zeros(3, dtype=torch.float64))
-    return scan(scene, where, options, generator(), bias), camera
+    return cast_scan(scene, camera, options, bias), camera
 
 
 def test_beams_stand_as_measured():
@@ -60,7 +71,7 @@ def test_beams_stand_as_measured():
 def test_a_scan_of_a_wall_has_the_rings_elevations_and_azimuth_steps():
     wall = one_body(Kind.BOX, (0, 20.5, 0), (100, 0.5, 100))
     result, _ = straight_scan(wall, LidarOptions(**{**EXACT.__dict__, "glass_lost": 0.0, "farthest": 200.0}))
-    x, y, z = result.points.double()
+    x, y, z = result.double()
     torch.testing.assert_close(y, torch.full_like(y, 20.0), atol=2e-4, rtol=0)
     angles, heights = beams(LidarOptions())
     level = torch.hypot(x - 0.058, y + 0.272)
@@ -80,7 +91,7 @@ def test_rings_fire_on_grids_of_their_own():
     wall = one_body(Kind.BOX, (0, 20.5, 0), (100, 0.5, 100))
     options = LidarOptions(**{**EXACT.__dict__, "encoder": 0.09, "farthest": 200.0})
     result, _ = straight_scan(wall, options)
-    x, y, z = result.points.double()
+    x, y, z = result.double()
     angles, heights = beams(options)
     level = torch.hypot(x - 0.058, y + 0.272)
     ring = (z - (1.65 + 0.076 + heights)[:, None] - level * torch.tan(angles)[:, None]).abs().min(0).indices
@@ -99,7 +110,7 @@ def test_dark_gloss_sends_few_shots_back():
     def returned(color, texture, options=EXACT):
         body = one_body(Kind.BOX, (0, 10.5, 0), (100, 0.5, 100))
         body = replace(body, color=torch.tensor(color)[:, None], texture=torch.tensor([int(texture)]), seed=body.seed * 0)
-        return straight_scan(body, options)[0].points.shape[1]
+        return straight_scan(body, options)[0].shape[1]
 
     pale, plain = returned((0.9, 0.9, 0.9), Texture.PAINT), returned((0.06, 0.06, 0.06), Texture.PLAIN)
     # Half the gloss (seed 0), 0.9 of it lost at black, and 1 - 0.06 / 0.32 of that at this paint.
@@ -119,7 +130,7 @@ def test_a_point_behind_an_edge_is_seen_past_it_by_the_parallax_of_the_beams_hei
     b.add(b.place(0, 0), Kind.BOX, (0, near + 0.05, edge / 2), (4, 0.05, edge / 2), (0.5, 0.5, 0.5), 2)
     b.add(b.place(0, 0), Kind.BOX, (0, far + 0.5, 0), (60, 0.5, 60), (0.9, 0.9, 0.9), 2)
     result, camera = straight_scan(b.build()[0])
-    sparse = sparse_depth(result.points, camera)[:, 590:626]
+    sparse = one_map(result, camera)[:, 590:626]
     rows = (sparse > 40).nonzero()[:, 0]
     # The lowest place on the far wall that a beam over the edge can reach, and the row that the camera sees it in.
     lowest = ring_height + (edge - ring_height) * (far + 0.272) / (near + 0.272)
@@ -134,17 +145,17 @@ def test_noise_bias_range_and_losses():
     wall = one_body(Kind.BOX, (0, 20.5, 0), (100, 0.5, 100))
     noisy = LidarOptions(**{**EXACT.__dict__, "noise": 0.02})
     result, _ = straight_scan(wall, noisy)
-    middle = result.points[0].abs() < 3
-    assert float(result.points[1][middle].std()) == pytest.approx(0.02 * 1.8, rel=0.12)
+    middle = result[0].abs() < 3
+    assert float(result[1][middle].std()) == pytest.approx(0.02 * 1.8, rel=0.12)
     biased, _ = straight_scan(wall, EXACT, bias=torch.full((64,), 0.5))
-    assert float(biased.points[1][biased.points[0].abs() < 2].median()) == pytest.approx(20.5, abs=0.03)
+    assert float(biased[1][biased[0].abs() < 2].median()) == pytest.approx(20.5, abs=0.03)
     far, _ = straight_scan(one_body(Kind.BOX, (0, 90, 0), (300, 0.5, 100)))
-    assert far.points.shape[1] == 0
+    assert far.shape[1] == 0
     pane, _ = straight_scan(one_body(Kind.BOX, (0, 20.5, 0), (100, 0.5, 100), glass=True))
-    assert pane.points.shape[1] / result.points.shape[1] == pytest.approx(0.12, abs=0.02)
+    assert pane.shape[1] / result.shape[1] == pytest.approx(0.12, abs=0.02)
     b_through, _ = straight_scan(one_body(Kind.BOX, (0, 20.5, 0), (100, 0.5, 100), glass=True),
                                  LidarOptions(**{**EXACT.__dict__, "glass_through": 1.0, "glass_lost": 0.0}))  # fmt: skip
-    assert b_through.points.shape[1] == 0
+    assert b_through.shape[1] == 0
 
 
 def test_lost_road_is_rare_and_far_dark_things_are_lost_more():
@@ -152,18 +163,18 @@ def test_lost_road_is_rare_and_far_dark_things_are_lost_more():
     near, _ = straight_scan(one_body(Kind.BOX, (0, 3, -50), (1, 1, 1)), LidarOptions(), ground=road)
     shots = [(-math.tan(a) > 0.075) for a in beams(LidarOptions())[0]]
     width = int(2 * math.radians(48) / math.radians(0.1676)) + 1
-    close = near.points[1].hypot(near.points[0]) < 24
+    close = near[1].hypot(near[0]) < 24
     assert close.sum() > 0.985 * sum(shots) * width
     dark = one_body(Kind.BOX, (0, 60, 0), (100, 0.5, 100))
     pale = one_body(Kind.BOX, (0, 60, 0), (100, 0.5, 100))
     dark.color[:], pale.color[:] = 0.05, 0.9
-    assert straight_scan(dark)[0].points.shape[1] < 0.9 * straight_scan(pale)[0].points.shape[1]
+    assert straight_scan(dark)[0].shape[1] < 0.9 * straight_scan(pale)[0].shape[1]
 
 
 def test_the_nearest_point_of_a_pixel_is_kept():
     camera = CameraGrid(K, 45, 79, rotation(0, 0, 0), torch.zeros(3))
     points = torch.tensor([[0.0, 0.0, 0.0, 5.0], [10.0, 4.0, -3.0, 5.0], [0.0, 0.0, 0.0, 5.0]])
-    sparse = sparse_depth(points, camera)
+    sparse = one_map(points, camera)
     assert sparse[20, 39] == 4.0 and (sparse > 0).sum() == 1
 
 
@@ -172,21 +183,23 @@ def test_truth_rules_on_small_maps():
     depth[:, 5:] = 20.0
     points = torch.zeros(9, 9)
     points[4, 2], points[4, 7], points[2, 2], points[6, 7] = 10.2, 10.2, 10.9, 20.3
-    kept = nearest_agreeing(points[None], depth)
+    kept = nearest_agreeing(points[None, None], depth[None])[0]
     assert kept.nonzero().tolist() == [[4, 2], [6, 7]]
     # Of several scans a nearer point that disagrees does not hide one that agrees.
     other = torch.zeros(9, 9)
     other[4, 2], other[6, 7], other[2, 2] = 10.1, 12.0, 10.3
-    kept = nearest_agreeing(torch.stack((points, other)), depth)
+    kept = nearest_agreeing(torch.stack((points, other))[None], depth[None])[0]
     assert [round(float(kept[at]), 2) for at in ((4, 2), (6, 7), (2, 2))] == [10.1, 20.3, 10.3]
     truth = torch.zeros(9, 9)
     truth[4, 3], truth[4, 5], truth[4, 8], truth[0, 0] = 10.0, 20.0, 20.0, 10.6
-    cleaned = without_occluded(truth)
+    cleaned = without_occluded(truth[None])[0]
     assert cleaned[4, 5] == 0 and cleaned[4, 8] == 20 and cleaned[4, 3] == 10 and cleaned[0, 0] == pytest.approx(10.6)
     # Growing: the near surface answers one pixel past its edge, and background there is dropped.
     sparse = torch.zeros(9, 9)
     sparse[4, 5] = 10.0
-    assert make_truth([], depth, sparse)[4, 5] == 0 and make_truth([], depth, sparse, grow=1)[4, 5] == 10
+    # In one stack, each frame by its own choice.
+    truths = make_truth(sparse.expand(2, 1, 9, 9), depth.expand(2, 9, 9), torch.tensor([False, True]), torch.ones(2) > 0)
+    assert truths[:, 4, 5].tolist() == [0, 10]
 
 
 def test_the_same_seed_is_bit_equal_and_another_differs(frames):
