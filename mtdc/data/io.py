@@ -250,7 +250,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     The folder is made where it is missing; the suffix is kept, as some writers look at it.
 
     Raises:
-        DataError: The folder or file can't be written.
+        DataError: The folder or file can't be written, or the disk is full.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(6)}.tmp{path.suffix}")
@@ -267,6 +267,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        if error.filename not in (None, str(temporary), temporary):
+            raise  # of another file, which its own message names
+        raise DataError(f"can't write {path}: {error.strerror or error}.") from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -316,7 +320,7 @@ def _write_encoded(path: str | Path, image: np.ndarray) -> None:
         raise DataError(f"can't write {path}: its name must end in .png.")
     encoded = cv2.imencode(".png", image)[1]
     with atomic_path(path) as temporary:
-        encoded.tofile(temporary)
+        temporary.write_bytes(encoded.tobytes())  # numpy's tofile doesn't say why it failed
 
 
 def write_cloud(path: str | Path, points: np.ndarray, colors: np.ndarray | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -290,6 +291,7 @@ def _some(what: str, keys: list[str]) -> str:
 
 def save_weights(model: MultiTaskModel, path: str | Path, meta: dict[str, Any] | None = None) -> None:
     """Write weights alone (no optimiser), with what a stripped model keeps."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(Path(path)) as temporary:
-        torch.save({"meta": {**(meta or {}), "keep": model.keep}, "state_dict": model.state_dict()}, temporary)
+    content = io.BytesIO()  # torch's own writing to a file doesn't say why it failed
+    torch.save({"meta": {**(meta or {}), "keep": model.keep}, "state_dict": model.state_dict()}, content)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content.getbuffer())

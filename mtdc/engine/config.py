@@ -187,10 +187,10 @@ def settings(cfg: Config) -> dict[str, Any]:
 
 
 def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    if not items:
+    named: dict[Any, Any] = value if isinstance(value, dict) else dict(enumerate(value)) if isinstance(value, list) else {}
+    if not named:
         yield key, value
-    for name, item in items:
+    for name, item in named.items():
         yield from _flat(item, f"{key}.{name}" if key else name)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -186,6 +186,8 @@ def train(
     if evaluator is None or not evaluator.values:
         return None
     result = _result(cfg, evaluator, val_data, cfg.val_dataloader.dataset, last_checkpoint(work_dir))
+    if get_world_size() > 1:  # the global batch is that many times the config's
+        result["protocol"]["processes"] = get_world_size()
     _save(work_dir, result)
     if cfg.get("baselines"):
         result["baselines"] = _baselines(cfg, work_dir, launcher)
@@ -258,18 +260,11 @@ def predict(
     launcher: str = "none",
 ) -> None:
     """Run a model over the frames of a loader; the evaluator and the hooks see every prediction."""
-    runner = _runner(
-        cfg,
-        model,
-        work_dir,
-        launcher,
-        test_dataloader=test_loader,
-        test_evaluator=evaluator,
-        test_cfg=cfg.get("test_cfg") or {},
-        custom_hooks=list(custom_hooks),
-    )
-    with _workers_ended(runner):
-        runner.test()
+    parts = {"test_dataloader": test_loader, "test_evaluator": evaluator, "test_cfg": cfg.get("test_cfg") or {}}
+    with writing(work_dir):
+        runner = _runner(cfg, model, work_dir, launcher, custom_hooks=list(custom_hooks), **parts)
+        with _workers_ended(runner):
+            runner.test()
 
 
 def load_trained(model: MultiTaskModel, checkpoint: Path | None) -> None:

@@ -10,7 +10,14 @@ from mmengine.logging import HistoryBuffer
 from support import small_network, sparse_map
 
 from mtdc import DataError
-from mtdc.engine.checkpoint import AtomicLocalBackend, PlainCheckpointHook, load_weights, read_checkpoint, save_weights
+from mtdc.engine.checkpoint import (
+    AtomicLocalBackend,
+    PlainCheckpointHook,
+    last_checkpoint,
+    load_weights,
+    read_checkpoint,
+    save_weights,
+)
 from mtdc.model import build_model
 
 
@@ -107,7 +114,53 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(pathlib.Path, "write_bytes", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(DataError, match=r"can't write .*a: disk full"):
         backend.put(Broken(b"new"), tmp_path / "a")
     assert (tmp_path / "a").read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def saved(folder, name, iteration):
+    save_weights(model(), folder / name, {"iter": iteration})
+    return folder / name
+
+
+def test_the_newest_whole_checkpoint_is_found_whatever_it_counts(tmp_path):
+    assert last_checkpoint(tmp_path) is None
+    assert last_checkpoint(tmp_path / "none") is None
+    pointer = tmp_path / "last_checkpoint"
+    saved(tmp_path, "epoch_2.pth", 20)
+    saved(tmp_path, "epoch_10.pth", 100)
+    assert last_checkpoint(tmp_path).name == "epoch_10.pth", "by number, not by letter"
+    pointer.write_text("/was/elsewhere/epoch_2.pth")
+    assert last_checkpoint(tmp_path).name == "epoch_10.pth", "the pointer is older than the file: killed between the two"
+    newest = saved(tmp_path, "iter_130.pth", 130)
+    saved(tmp_path, "iter_90.pth", 90)
+    saved(tmp_path, ".iter_200.0123456789ab.tmp.pth", 200)
+    saved(tmp_path, "best_rmse_iter_300.pth", 300)
+    assert last_checkpoint(tmp_path) == newest
+    newest.write_bytes(newest.read_bytes()[:-100])
+    assert last_checkpoint(tmp_path).name == "epoch_10.pth"
+    saved(tmp_path, "own_name.pth", 110)
+    pointer.write_text("own_name.pth")
+    assert last_checkpoint(tmp_path).name == "own_name.pth"
+    pointer.write_text("")
+    assert last_checkpoint(tmp_path).name == "epoch_10.pth"
+
+
+def test_a_checkpoint_does_not_grow_with_the_steps(tmp_path):
+    sizes = []
+    for steps in (1500, 4000):
+        history = HistoryBuffer()
+        runner, hook = FakeRunner({"train/loss": history}), PlainCheckpointHook()
+        for step in range(steps):
+            history.update(float(step))
+            hook.after_train_iter(runner, step)
+        history.update(-1.0)
+        checkpoint = {"meta": {}, "state_dict": {}, "message_hub": {"log_scalars": dict(runner.message_hub.log_scalars)}}
+        hook.before_save_checkpoint(runner, checkpoint)
+        torch.save(checkpoint, tmp_path / "a.pth")
+        sizes.append((tmp_path / "a.pth").stat().st_size)
+        kept = checkpoint["message_hub"]["log_scalars"]["train/loss"]["log"]
+        assert kept.tolist() == [*map(float, range(steps - 999, steps)), -1.0], "the newest"
+    assert sizes[0] == sizes[1]
