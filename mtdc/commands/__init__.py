@@ -44,9 +44,10 @@ def main(argv: Sequence[str] | None = None, command: str | None = None) -> int:
         sys.stderr.write(f"mtdc {command}: {error}\n")
         return 2
     except OSError as error:
-        if error.filename is None:
-            raise
-        sys.stderr.write(f"mtdc {command}: {error.filename}: {error.strerror}.\n")
+        if error.strerror is None:
+            raise  # no word of the system: a fault of the program's
+        told = UserError(f"{error.filename or 'the system says'}: {error.strerror}.")
+        sys.stderr.write(f"mtdc {command}: {told}\n")
         return 2
     except KeyboardInterrupt:
         sys.stderr.write(f"mtdc {command}: interrupted." + (" Go on with --resume.\n" if command == "train" else "\n"))
