@@ -104,6 +104,7 @@ def test_budget_counts_a_step_and_the_frames_of_a_run(quick):
     # Weights and Adam's two moments are there at any batch, gradients at most.
     assert 3 * 4 * row["parameters"] <= row["fixed_mb"] * 1e6 <= 5 * 4 * row["parameters"]
     assert row["batch_gb"] == pytest.approx((row["fixed_mb"] + 16 * row["frame_mb"]) / 1000)
+    assert 4 * 0.9 * row["parameters"] < row["completion_mb"] * 1e6 < row["fixed_mb"] * 1e6 + row["frame_mb"] * 1e6
     inference = next(other for other in quick[0]["parts"]["inference"]["rows"] if other["config"] == "aux_image_kitti")
     assert 2.5 < row["gmacs"] / inference["gmacs"] < 3.5  # backward computes two gradients of each layer
     assert "estimated and not measured" in part["notes"][0]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import tempfile
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ COLUMNS = {
     "frame_mb": "MB more a frame",
     "batch": "batch of the config",
     "batch_gb": "GB at it",
+    "completion_mb": "MB to complete a frame",
     "measured_batch": "measured at batch",
     "frame_ms": "ms a frame",
     "steps": "steps",
@@ -85,6 +86,7 @@ def _measure(cfg: Config, settings: Settings) -> dict[str, Any]:
     size = settings.training_size(cfg)
     with tempfile.TemporaryDirectory(prefix="mtdc_budget_") as folder:
         resolve(cfg.model, Path(folder), resume=False)
+    completion = _completion_bytes(cfg, settings, size)  # first: a GPU's allocator counts whatever is there
     large = max(2, settings.training_batch(cfg, size))
     peaks = {batch: Step(cfg, settings, size, batch).peak_bytes() for batch in (large // 2, large)}
     measured = Step(cfg, settings, size, large)
@@ -105,11 +107,33 @@ def _measure(cfg: Config, settings: Settings) -> dict[str, Any]:
         "frame_mb": a_frame / 1e6,
         "batch": batch,
         "batch_gb": (fixed + batch * a_frame) / 1e9,
+        "completion_mb": completion / 1e6,
         "measured_batch": large,
         "frame_ms": 1000 * frame_s,
         "steps": steps,
         "hours": steps * batch * frame_s / 3600,
     }
+
+
+def _completion_bytes(cfg: Config, settings: Settings, size: tuple[int, int]) -> int:
+    """Most memory held at a time while the stripped model completes one frame, weights and frame included."""
+    model = build_model(cfg.model).eval().strip().to(settings.device)
+    frame = MemoryStreets(1, 1, size, model.input_fields, (), settings.seed)[0]["inputs"]
+    inputs = {key: value.unsqueeze(0).to(settings.device) for key, value in frame.items()}
+    with torch.inference_mode():
+        return _peak_bytes(lambda: model(inputs), [*model.parameters(), *model.buffers(), *inputs.values()], settings.device)
+
+
+def _peak_bytes(call: Callable[[], Any], held: list[Tensor], device: str) -> int:
+    """Most memory in tensors at a time during a call; ``held`` are those that are there already."""
+    if device != "cpu":
+        torch.cuda.reset_peak_memory_stats()
+        call()
+        torch.cuda.synchronize()
+        return torch.cuda.max_memory_allocated()
+    with HeldMemory(held) as memory:
+        call()
+    return memory.highest
 
 
 def _estimate(row: dict[str, Any]) -> str:
@@ -157,14 +181,7 @@ class Step:
     def peak_bytes(self) -> int:
         """Most memory that torch held at a time during a step, with weights, gradients, optimiser and the batch itself."""
         self()  # the optimiser's state and the gradients are made by the first step
-        if self.device != "cpu":
-            torch.cuda.reset_peak_memory_stats()
-            self()
-            torch.cuda.synchronize()
-            return torch.cuda.max_memory_allocated()
-        with HeldMemory(self._held()) as memory:
-            self()
-        return memory.highest
+        return _peak_bytes(self, self._held(), self.device)
 
     def _held(self) -> list[Tensor]:
         """Weights, gradients, running values, optimiser state and batch: what is there between two steps."""
