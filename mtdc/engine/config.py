@@ -141,8 +141,8 @@ def _check_option(cfg: Any, key: str, opened: set[str]) -> None:
         if not isinstance(at, Mapping):
             raise ConfigError(f"--cfg-options {key}: '{'.'.join(parts[:depth])}' is a value and has no keys.")
         if part not in at:
-            if "type" in at:
-                return  # the part's own constructor says whether it knows the key
+            if "type" in at or parts[:depth] == ["train_cfg"]:
+                return  # the part's own constructor says whether it knows the key, and for the loop the check before a run
             known = [name for name in at if not name.startswith("_")]
             raise ConfigError(
                 f"--cfg-options {key}: the config has no '{'.'.join(parts[: depth + 1])}'.{did_you_mean(part, known)}"

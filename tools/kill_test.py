@@ -1,0 +1,303 @@
+"""Kill training again and again, go on with it, and compare its end with that of a training that was left alone.
+
+    python tools/kill_test.py --kills 200 --out kills.json
+
+Each run is killed (SIGKILL, to its whole process group) at random moments and in the middle of writing a checkpoint, and gone
+on with by --resume until it ends. Then every step's losses, every checkpoint's weights, optimiser and history, and the result
+must be those of the run that was not killed, bit for bit, and after each kill the newest checkpoint must be a whole one and no
+older than before.
+
+What is found is in the JSON file after each run. Called again, it goes on to the number of kills that is asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+TOOLS = Path(__file__).resolve().parent
+CONFIG = TOOLS / "killing" / "killed_run.py"
+#: What a run counts and when it saves, as ``--cfg-options``. An epoch is four steps.
+VARIANTS = {
+    "epochs": (),
+    "epochs, saved by iterations": ("default_hooks.checkpoint.by_epoch=False", "default_hooks.checkpoint.interval=3"),
+    "iterations": (
+        "default_hooks.checkpoint.by_epoch=False",
+        "default_hooks.checkpoint.interval=5",
+        "train_cfg.by_epoch=False",
+        "train_cfg.max_iters=22",
+        "train_cfg.val_interval=8",
+    ),
+}
+#: Every fourth run loads with two workers, and every twentieth start is the command in a process of its own.
+WORKERS_EVERY, COMMAND_EVERY = 4, 20
+SIZE, FRAMES = (36, 70), {"train": 9, "val": 2}
+GIVEN_UP_AFTER_S = 120.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Kill and compare; 0 where every run ended as it should have."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=200, metavar="N", help="kills in all, those already in the file included")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the moments of the kills")
+    parser.add_argument("--minutes", type=float, metavar="M", help="stop after so long, with what there is")
+    parser.add_argument("--out", type=Path, default=Path("kills.json"), metavar="FILE.json", help="where the findings go")
+    args = parser.parse_args(arguments)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    sys.path.insert(0, str(TOOLS))
+    from mtdc.errors import UserError
+
+    try:
+        return _test(args)
+    except UserError as error:
+        sys.stderr.write(f"kill_test: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("kill_test: interrupted; call it again to go on.\n")
+        return 130
+
+
+def _test(args: argparse.Namespace) -> int:
+    import torch
+    from benchmarks import machine
+    from tqdm import tqdm
+
+    from mtdc.data.io import write_json
+    from mtdc.errors import ConfigError
+
+    torch.set_num_threads(1)
+    start = time.monotonic()
+    found: dict[str, Any] = json.loads(args.out.read_text()) if args.out.is_file() else {"runs": [], "seconds": 0.0}
+    if found.setdefault("seed", args.seed) != args.seed:
+        raise ConfigError(f"--seed {args.seed}: {args.out} was begun with {found['seed']}. Name that, or another --out.")
+    found["machine"] = machine.sentence(machine.describe("cpu"))
+    before = found["seconds"]
+    folder = args.out.absolute().with_suffix(".work")
+    lab = Lab(folder)
+    with tqdm(total=args.kills, initial=_kills(found), unit="kill") as bar:
+        while _kills(found) < args.kills and (args.minutes is None or time.monotonic() - start < 60 * args.minutes):
+            run = lab.killed_run(len(found["runs"]), args.seed, args.kills - _kills(found))
+            found["runs"].append(run)
+            found["seconds"] = round(before + time.monotonic() - start, 1)
+            found["command"] = f"python tools/kill_test.py {shlex.join(['--kills', str(args.kills), '--seed', str(args.seed)])}"
+            write_json(args.out, found)
+            bar.update(len(run["kills"]))
+    sys.stdout.write(_summary(found))
+    return 0 if all(not run["differences"] for run in found["runs"]) else 1
+
+
+def _kills(found: dict[str, Any]) -> int:
+    return sum(len(run["kills"]) for run in found["runs"])
+
+
+def _summary(found: dict[str, Any]) -> str:
+    lines = [f"{'':30}{'runs':>6}{'kills':>7}{'in a write':>12}{'before any':>12}{'equal':>7}"]
+    for name in (*VARIANTS, "all"):
+        runs = [run for run in found["runs"] if name in (run["variant"], "all")]
+        kills = [kill for run in runs for kill in run["kills"]]
+        equal = sum(not run["differences"] for run in runs)
+        writes, early = (sum(kill[key] for kill in kills) for key in ("in_a_write", "before_any_checkpoint"))
+        lines.append(f"{name:30}{len(runs):>6}{len(kills):>7}{writes:>12}{early:>12}{equal:>7}")
+    wrong = [f"run {i} ({run['variant']}): {'; '.join(run['differences'][:3])}"
+             for i, run in enumerate(found["runs"]) if run["differences"]]  # fmt: skip
+    return "\n".join([*lines, *wrong, f"{found['seconds'] / 60:.1f} minutes on {found['machine']}\n"])
+
+
+@dataclass
+class Started:
+    """A training under way, in a process group of its own."""
+
+    pid: int
+    began: float = field(default_factory=time.monotonic)
+    exit_code: int | None = None
+
+    def ended(self) -> bool:
+        """Whether it has come to its end by itself."""
+        if self.exit_code is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.exit_code = os.waitstatus_to_exitcode(status)
+        return self.exit_code is not None
+
+    def kill(self) -> None:
+        """SIGKILL to the group: the process and its loader workers, at once."""
+        os.killpg(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+
+class Lab:
+    """A folder with data, the runs that are left alone, and the one that is being killed."""
+
+    def __init__(self, folder: Path) -> None:
+        # Loaded here, so that a fork of this process starts a training at once.
+        import mtdc.engine.runs  # noqa: F401
+
+        self.folder = folder
+        self.usual_s: dict[str, float] = {}
+        if not (folder / "data" / "val").is_dir():
+            _write_data(folder / "data")
+
+    def reference(self, variant: str) -> Path:
+        """The run of a variant that is left alone."""
+        work_dir = self.folder / "reference" / variant.replace(", ", "_").replace(" ", "_")
+        if variant not in self.usual_s:
+            shutil.rmtree(work_dir, ignore_errors=True)
+            self.usual_s[variant] = self._to_the_end(self._start(variant, work_dir, 0, False, False))
+        return work_dir
+
+    def killed_run(self, number: int, seed: int, most_kills: int) -> dict[str, Any]:
+        """One run, killed at most so often, and what differs from the reference in the end."""
+        from killing.compare import differences
+
+        generator = np.random.default_rng([seed, number])
+        variant = list(VARIANTS)[number % len(VARIANTS)]
+        workers = 2 if number % WORKERS_EVERY == WORKERS_EVERY - 1 else 0
+        reference, work_dir = self.reference(variant), self.folder / "run"
+        shutil.rmtree(work_dir, ignore_errors=True)
+        kills: list[dict[str, Any]] = []
+        problems: list[str] = []
+        while len(kills) < most_kills and not problems:
+            own_process = generator.integers(COMMAND_EVERY) == 0
+            before = _progress(work_dir)
+            started = self._start(variant, work_dir, workers, before > 0, own_process)
+            how = self._wait_for_moment(started, work_dir, generator, self.usual_s[variant], own_process)
+            if how is None:
+                break
+            started.kill()
+            after = _progress(work_dir)
+            kills.append({
+                "how": how, "own_process": bool(own_process), "after_s": round(time.monotonic() - started.began, 3),
+                "in_a_write": bool(_half_written(work_dir)), "before_any_checkpoint": after == 0, "checkpoint_of_step": after,
+            })  # fmt: skip
+            if after < before or (after == 0 and any(work_dir.glob("*.pth"))):
+                problems.append(f"after kill {len(kills)} the newest whole checkpoint is of step {after}, before of {before}")
+        if not problems and started.exit_code is None:
+            self._to_the_end(started := self._start(variant, work_dir, workers, _progress(work_dir) > 0, False))
+        if started.exit_code:
+            problems.append(f"exit code {started.exit_code}: {_last_line(self.folder / 'error.txt')}")
+        if not problems:
+            problems = differences(reference, work_dir)
+        if _half_written(work_dir):
+            problems.append("files that were half written are left")
+        return {"variant": variant, "workers": workers, "kills": kills, "differences": problems}
+
+    def _start(self, variant: str, work_dir: Path, workers: int, resume: bool, own_process: bool) -> Started:
+        words = ["train", str(CONFIG), "--data-root", str(self.folder / "data"), "--work-dir", str(work_dir)]
+        words += ["--resume"] if resume else []
+        words += ["--cfg-options", f"train_dataloader.num_workers={workers}", *VARIANTS[variant]]
+        with (self.folder / "output.txt").open("w") as output, (self.folder / "error.txt").open("w") as error:
+            if own_process:
+                command = [sys.executable, "-m", "mtdc", *words]
+                environment = {**os.environ, "PYTHONPATH": str(TOOLS)}
+                return Started(
+                    subprocess.Popen(command, stdout=output, stderr=error, env=environment, start_new_session=True).pid
+                )
+            pid = os.fork()
+            if pid == 0:
+                _train(words, output.fileno(), error.fileno())
+        return Started(pid)
+
+    def _wait_for_moment(
+        self, started: Started, work_dir: Path, generator: np.random.Generator, usual_s: float, own_process: bool
+    ) -> str | None:
+        """Wait for a moment to kill at, and say which kind it is; None where the training ended before it."""
+        if own_process or generator.random() < 0.4:
+            how, last, seen = "while a file is written", int(generator.integers(1, 5)), set[str]()
+            for _ in _watch(started):
+                seen |= _half_written(work_dir)
+                if len(seen) >= last:
+                    break
+            delay = generator.uniform(0, 0.02)
+        else:
+            how, delay = "at any moment", generator.uniform(0, 1.1 * usual_s)
+        until = time.monotonic() + delay
+        for _ in _watch(started):
+            if time.monotonic() >= until:
+                break
+        return None if started.ended() else how
+
+    def _to_the_end(self, started: Started) -> float:
+        for _ in _watch(started):
+            pass
+        if started.exit_code:
+            from mtdc.errors import DataError
+
+            raise DataError(f"the training ended with {started.exit_code}: {_last_line(self.folder / 'error.txt')}")
+        return time.monotonic() - started.began
+
+
+def _watch(started: Started) -> Iterator[None]:
+    """A turn each millisecond, until the training ends."""
+    while not started.ended():
+        yield
+        if time.monotonic() - started.began > GIVEN_UP_AFTER_S:
+            started.kill()
+            started.exit_code = -signal.SIGKILL
+            return
+        time.sleep(0.001)
+
+
+def _train(words: list[str], output: int, error: int) -> None:
+    """In a fork: the command, from where the imports are done."""
+    from mtdc.commands import main as mtdc
+
+    os.setsid()
+    os.dup2(output, 1)
+    os.dup2(error, 2)
+    code = 1
+    try:
+        code = mtdc(words)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _half_written(work_dir: Path) -> set[str]:
+    return {path.name for path in work_dir.glob(".*.tmp.pth")} if work_dir.is_dir() else set()
+
+
+def _progress(work_dir: Path) -> int:
+    """Steps of the newest whole checkpoint; 0 where there is none."""
+    from mtdc.engine.checkpoint import last_checkpoint, read_checkpoint
+
+    checkpoint = last_checkpoint(work_dir)
+    return 0 if checkpoint is None else int(read_checkpoint(checkpoint)["meta"]["iter"])
+
+
+def _last_line(file: Path) -> str:
+    return next(iter(file.read_text().strip().splitlines()[-1:]), "nothing on stderr")
+
+
+def _write_data(root: Path) -> None:
+    """Small frames in KITTI's folders: a slope, every eighth of its points measured, and a gray photo."""
+    from mtdc.data.io import write_depth_png, write_png
+
+    generator = np.random.default_rng(0)
+    for drive, (split, frames) in enumerate(FRAMES.items(), start=1):
+        base = root / split / f"2011_09_26_drive_{drive:04d}_sync"
+        for number in range(frames):
+            depth = np.linspace(60, 4, SIZE[0])[:, None] + generator.uniform(0, 8, SIZE)
+            name = f"image_02/{number:010d}.png"
+            measured = depth * (generator.random(SIZE) < 1 / 8)
+            write_depth_png(base / "proj_depth/velodyne_raw" / name, measured, zero_is_empty=True)
+            write_depth_png(base / "proj_depth/groundtruth" / name, depth)
+            gray = np.repeat((4 * depth).astype(np.uint8)[..., None], 3, axis=2)
+            write_png(base / "image_02/data" / f"{number:010d}.png", gray)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
