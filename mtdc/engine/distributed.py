@@ -23,6 +23,8 @@ from ..errors import UserError
 FIRST_PORT, PORTS = 20000, 20000
 #: Keys of the group's store: the exit code of the first process that ended before its time, and how many have.
 _EXIT_CODE, _ENDED = "mtdc/exit_code", "mtdc/ended"
+#: How often a process looks whether another has ended, and how long it then has to end what it is in.
+_WATCH_S, _GRACE_S = 0.2, 2.0
 #: How long the process that keeps the store waits for the others to look into it.
 _LINGER_S = 10.0
 
@@ -43,15 +45,23 @@ def processes(launcher: str) -> Iterator[None]:
             yield
             return
         store = _start_group(launcher)
+        ended = threading.Event()
         try:
+            # A failing exchange alone would not do: gloo's connections last as long as their process, nccl waits for minutes.
+            watch = threading.Thread(target=_watch, args=(store, ended), daemon=True)
+            watch.start()
             yield
+            torch.distributed.barrier()
+            ended.set()
+            watch.join()
+            torch.distributed.barrier()  # nobody looks into the store any more, which one of the processes takes with it
         except BaseException as error:
+            ended.set()
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun sends it to those that are ending already
             _leave(store, error)
             raise
         finally:
-            if torch.distributed.is_initialized():
-                torch.distributed.destroy_process_group()
+            torch.distributed.destroy_process_group()
 
 
 @contextmanager
@@ -70,21 +80,34 @@ def _terminated_as_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def _watch(store: Any, ended: threading.Event) -> None:
+    """End this process soon after another has ended before its time."""
+    while not ended.wait(_WATCH_S):
+        try:
+            if not store.check([_EXIT_CODE]):
+                continue
+        except RuntimeError:
+            return  # the store is gone with its process: an exchange will fail
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+        if not ended.wait(_GRACE_S):  # it waits for an exchange, where no signal wakes it
+            store.add(_ENDED, 1)
+            os._exit(int(store.get(_EXIT_CODE)))
+
+
 def _leave(store: Any, error: BaseException) -> None:
-    """End the group by an error; returns in the one process that says it."""
-    first = True
+    """Tell the others that this process ends; returns in the first alone, which says why."""
+    first, lost = True, _is_lost_connection(error)
     with suppress(RuntimeError):  # a store that is gone has told nobody
         if not store.check([_EXIT_CODE]):
             store.set(_EXIT_CODE, str(_exit_code(error)))
         first = store.add(_ENDED, 1) == 1
-    torch.distributed.destroy_process_group()  # the others' exchanges fail now, and they look into the store
     if not first:
         raise SystemExit(int(store.get(_EXIT_CODE))) from error
     if os.environ["RANK"] == "0" and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         end = time.monotonic() + _LINGER_S
-        while store.add(_ENDED, 0) < int(os.environ["WORLD_SIZE"]) and time.monotonic() < end:
+        while store.add(_ENDED, 0) < int(os.environ["WORLD_SIZE"]) - lost and time.monotonic() < end:
             time.sleep(0.05)
-    if _is_lost_connection(error):
+    if lost:
         raise UserError(
             "another process of this run has ended. Where it said nothing above, it was killed (out of memory?). "
             "A training goes on from its last checkpoint with --resume."
