@@ -37,6 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--truth", default="filtered", metavar="KIND",
                         help="filtered, raw (keeps what is seen past edges), dense or off (default: %(default)s)")  # fmt: skip
     parser.add_argument("--filter-share", type=float, default=1.0, metavar="P", help="part of the frames with filtered truth")
+    parser.add_argument("--scan-share", type=float, default=0.0, metavar="P",
+                        help="part of the frames with truth of scans alone, whatever the camera sees (default: 0)")  # fmt: skip
     parser.add_argument("--grow", type=int, default=0, metavar="PX", help="pixels that truth grows over steps: 0 or 1")
     parser.add_argument("--grow-share", type=float, default=1.0, metavar="P", help="part of the frames whose truth grows")
     parser.add_argument("--edge-band", type=int, default=0, metavar="PX", help="dense truth within so many pixels of steps")
@@ -58,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
         layouts=None if args.layouts is None else tuple(args.layouts),
         truth=args.truth,
         filter_share=args.filter_share,
+        scan_share=args.scan_share,
         grow=args.grow,
         grow_share=args.grow_share,
         edge_band=args.edge_band,

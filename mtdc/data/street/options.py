@@ -28,6 +28,8 @@ class StreetOptions:
         layouts: Names of the streets to draw from; None is all by their shares.
         truth: "filtered", "raw" (no occlusion filter), "dense" (what the camera sees, down to the truth's first row) or "off".
         filter_share: Part of the frames whose filtered truth is filtered; the others' is raw.
+        scan_share: Part of the frames whose truth ("filtered" or "raw") is what scans alone tell: kept where the frame's own
+            scan agrees, whatever the camera sees, and always filtered. Near surfaces then reach a pixel or two further.
         grow: Pixels by which truth grows over steps (0 or 1).
         grow_share: Part of the frames whose truth grows.
         edge_band: Pixels around the camera's depth steps within which accumulated truth is replaced by what the camera sees.
@@ -44,6 +46,7 @@ class StreetOptions:
     layouts: tuple[str, ...] | None = None
     truth: str = "filtered"
     filter_share: float = 1.0
+    scan_share: float = 0.0
     grow: int = 0
     grow_share: float = 1.0
     edge_band: int = 0
@@ -65,7 +68,7 @@ class StreetOptions:
             raise ConfigError(f"street: intrinsics={self.intrinsics}; expected fx, fy, cx, cy in pixels.")
         if tuple(self.cameras) not in ((2,), (3,), (2, 3)):
             raise ConfigError(f"street: cameras={tuple(self.cameras)}; expected (2,), (3,) or (2, 3).")
-        for name in ("filter_share", "grow_share", "wet"):
+        for name in ("filter_share", "scan_share", "grow_share", "wet"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"street: {name}={getattr(self, name)}; expected a part of the frames, 0 to 1.")
         self._check_truth()
@@ -82,7 +85,7 @@ class StreetOptions:
             raise ConfigError(f"street: grow_share={self.grow_share} without growing truth; say grow=1 as well.")
         if self.filter_share < 1 and self.truth != "filtered":
             raise ConfigError(f"street: filter_share={self.filter_share} with truth='{self.truth}'; expected truth='filtered'.")
-        for name in ("edge_band", "grow"):
+        for name in ("edge_band", "grow", "scan_share"):
             if getattr(self, name) and self.truth in ("dense", "off"):
                 raise ConfigError(
                     f"street: {name}={getattr(self, name)} with truth='{self.truth}'; expected truth='filtered' or 'raw'."
@@ -117,6 +120,7 @@ class Choices:
         noise: Of the LiDAR's noise.
         grow, filter: Of the truth.
         camera: Of the cameras.
+        scans: Whether the truth is of scans alone.
     """
 
     wet: float
@@ -125,8 +129,9 @@ class Choices:
     grow: float
     filter: float
     camera: float
+    scans: float
 
     @staticmethod
     def draw(seed: int, number: int) -> Choices:
         """Those of a frame."""
-        return Choices(*np.random.default_rng([seed, number, 7]).random(6).tolist())
+        return Choices(*np.random.default_rng([seed, number, 7]).random(7).tolist())

@@ -2,7 +2,7 @@
 
 Of 11 scans (the frame's own always among them) those points are kept that agree with the median of what the camera sees around
 them, and the nearest of these in a pixel. Then truth that stands far behind nearer truth close by is dropped: it was seen past
-an edge.
+an edge. Where no camera is asked, points are held against the frame's own scan instead.
 """
 
 from __future__ import annotations
@@ -54,6 +54,28 @@ def nearest_agreeing(maps: Tensor, camera_depth: Tensor) -> Tensor:
     return result
 
 
+def nearest_confirmed(maps: Tensor) -> Tensor:
+    """Nearest of several maps' points in each pixel, of those that a point of the first map agrees with in 7x7.
+
+    What scans alone tell, as in truths that are made without a second sensor: near surfaces reach a pixel or two past the
+    silhouettes that the camera sees, and background that the LiDAR alone sees stays where nothing nearer returns.
+
+    Shapes: ``(S, N, H, W)`` metres, 0 = none -> ``(S, H, W)``.
+    """
+    frames, rows, columns = (maps > 0).any(1).nonzero(as_tuple=True)
+    result = torch.zeros_like(maps[:, 0])
+    padded = functional.pad(maps[:, 0], (3, 3, 3, 3))
+    patches = padded.unfold(1, 7, 1).unfold(2, 7, 1)[frames, rows, columns].flatten(1)
+    reach = torch.where(patches > 0, _AGREE[0] + _AGREE[1] * patches, -1.0)
+    nearest = torch.full_like(result[frames, rows, columns], torch.inf)
+    # Map by map: all of them against all neighbours at once would take gigabytes.
+    for points in maps.transpose(0, 1)[:, frames, rows, columns]:
+        good = (points > 0) & ((points[:, None] - patches).abs() <= reach).any(1)
+        nearest = torch.where(good, torch.minimum(nearest, points), nearest)
+    result[frames, rows, columns] = torch.where(torch.isfinite(nearest), nearest, 0.0)
+    return result
+
+
 def without_occluded(truth: Tensor, size: int = 7) -> Tensor:
     """Without truth that stands more than 0.5 m and 8 % behind nearer truth in the window."""
     near = smallest_around(truth, size)
@@ -87,20 +109,24 @@ def with_edge_band(truth: Tensor, camera_depth: Tensor, pixels: int, farthest: f
     return torch.where(near_step, torch.where(camera_depth <= farthest, camera_depth, 0.0), truth)
 
 
-def make_truth(scans: Tensor, camera_depth: Tensor, grow: Tensor, occlusion_filter: Tensor) -> Tensor:
+def make_truth(
+    scans: Tensor, camera_depth: Tensor, grow: Tensor, occlusion_filter: Tensor, of_scans: Tensor | None = None
+) -> Tensor:
     """Semi-dense truth.
 
     Args:
-        scans: ``(S, N, H, W)`` sparse maps of the scans in the frame's camera, the frame's own among them; 0 = none.
+        scans: ``(S, N, H, W)`` sparse maps of the scans in the frame's camera, the frame's own first; 0 = none.
         camera_depth: ``(S, H, W)`` metres, what the camera sees; 0 = nothing.
         grow: ``(S,)`` bool, on the processor: near surfaces grow by a pixel at a step, as the benchmark's truth has it.
         occlusion_filter: ``(S,)`` bool, on the processor: truth behind nearer truth is dropped.
+        of_scans: ``(S,)`` bool, on the processor: truth is what scans alone tell, filtered; None is nowhere.
 
     Returns:
         ``(S, H, W)`` metres, 0 = unknown.
     """
     truth = nearest_agreeing(scans, _where(grow, _grown, camera_depth))
-    return _where(occlusion_filter, without_occluded, truth)
+    truth = _where(occlusion_filter, without_occluded, truth)
+    return truth if of_scans is None else _where(of_scans, lambda _: without_occluded(nearest_confirmed(scans)), truth)
 
 
 def _where(chosen: Tensor, change: Callable[[Tensor], Tensor], maps: Tensor) -> Tensor:

@@ -30,9 +30,8 @@ from .truth import make_truth, with_edge_band
 
 #: The maps of a frame.
 MAPS = ("sparse_depth", "truth", "dense", "image", "normals", "semantics")
-#: Rays of a stack: what they meet and are coloured by takes some 300 bytes of a device's memory each.
-_STACK = {"cpu": 1 << 16}
-_LARGE_STACK = 1 << 24
+#: Rays of a stack; what they meet and are coloured by takes some 400 bytes of a device's memory each.
+_STACK, _LARGE_STACK = {"cpu": 1 << 16}, 1 << 23
 _FARTHEST_M = 250.0
 
 
@@ -145,7 +144,8 @@ class Views:
         choices = [street.choices for street in self.placed]
         grow = torch.tensor([options.grow > 0 and choice.grow < options.grow_share for choice in choices])
         filtered = torch.tensor([options.truth == "filtered" and choice.filter < options.filter_share for choice in choices])
-        found = make_truth(self.scans, dense, grow, filtered)
+        of_scans = torch.tensor([choice.scans < options.scan_share for choice in choices])
+        found = make_truth(self.scans, dense, grow, filtered, of_scans)
         if options.edge_band:
             found = with_edge_band(found, dense, options.edge_band, options.lidar.farthest)
         # Truth that the own scan contradicts from the front was seen before something in motion came.

@@ -16,7 +16,7 @@ from mtdc.data.street.ground import Ground
 from mtdc.data.street.layouts import Scene
 from mtdc.data.street.primitives import Kind
 from mtdc.data.street.shading import Light
-from mtdc.data.street.truth import depth_steps, with_edge_band
+from mtdc.data.street.truth import depth_steps, nearest_confirmed, with_edge_band
 from mtdc.data.street.writer import street_state
 from mtdc.engine.street import make_street
 from mtdc.errors import ConfigError
@@ -133,6 +133,29 @@ def test_steps_of_depth_and_the_band_around_them_on_small_maps():
     assert (banded[4:, :2] == 7).all() and (banded[4:, 8] == 7).all()
 
 
+def test_truth_of_scans_alone_on_small_maps():
+    own, first, second = torch.zeros(3, 12, 12)
+    own[2, 2], own[2, 9], own[9, 2] = 10.0, 40.0, 20.0
+    first[2, 3], second[2, 3] = 10.3, 10.1  # both within 0.15 m and 2 % of the own point: the nearer one
+    first[2, 9] = 39.5  # nearer than the own point and confirmed by it
+    first[5, 2] = 10.0  # three rows below the own point: the last that counts
+    first[6, 2] = 10.0  # four rows below it, three above one at 20 m: unconfirmed
+    first[9, 3] = 21.0  # 1 m off, where 0.55 m are allowed
+    truth = nearest_confirmed(torch.stack((own, first, second))[None])[0]
+    expected = torch.zeros(12, 12)
+    expected[2, 2], expected[2, 3], expected[2, 9], expected[5, 2], expected[9, 2] = 10.0, 10.1, 39.5, 10.0, 20.0
+    assert torch.equal(truth, expected)
+
+
+def test_truth_of_scans_alone_lets_near_surfaces_reach_past_their_silhouettes(monkeypatch):
+    scene(monkeypatch, ((0.0, 8.0, 0.85), (1.2, 1.0, 0.85), 0.0), ((0.0, 40.0, 3.0), (30.0, 1.0, 3.0), 0.0))
+    options = StreetOptions(size=(176, 608), lidar=LidarOptions(step=0.35), truth="raw")
+    camera, scans = (draw_frame(replace(options, scan_share=share), 0, 0, ("truth", "dense")).maps for share in (0.0, 1.0))
+    before = [((maps["truth"] > 0) & (maps["truth"] < maps["dense"] - 1)).sum() for maps in (camera, scans)]
+    assert before[1] > 100 and before[0] < 0.1 * before[1]
+    assert (scans["truth"] > 0).sum() > 0.7 * (camera["truth"] > 0).sum()
+
+
 def test_edge_band_is_dense_at_silhouettes_and_accumulated_elsewhere():
     plain, banded = (
         draw_frame(replace(SMALL, edge_band=band), 3, 1, ("truth", "dense", "sparse_depth")).maps for band in (0, 3)
@@ -167,6 +190,8 @@ def test_shares_of_grown_and_filtered_frames_leave_inputs_alone(monkeypatch):
         "raw": replace(coarse, truth="raw"),
         "grown": replace(coarse, grow=1),
         "half filtered": replace(coarse, filter_share=0.5),
+        "of scans": replace(coarse, scan_share=1.0),
+        "half of scans": replace(coarse, scan_share=0.5),
         "half grown": replace(coarse, grow=1, grow_share=0.5),
     }
     numbers = range(5)
@@ -175,7 +200,8 @@ def test_shares_of_grown_and_filtered_frames_leave_inputs_alone(monkeypatch):
         for one, plain in zip(frames, drawn["filtered"], strict=True):
             assert np.array_equal(one["sparse_depth"], plain["sparse_depth"])
             assert np.array_equal(one["image"], plain["image"])
-    for mixed, first, second in (("half filtered", "filtered", "raw"), ("half grown", "grown", "filtered")):
+    pairs = (("half filtered", "filtered", "raw"), ("half grown", "grown", "filtered"))
+    for mixed, first, second in (*pairs, ("half of scans", "of scans", "filtered")):
         like_first = [np.array_equal(a["truth"], b["truth"]) for a, b in zip(drawn[mixed], drawn[first], strict=True)]
         like_second = [np.array_equal(a["truth"], b["truth"]) for a, b in zip(drawn[mixed], drawn[second], strict=True)]
         assert all(a != b for a, b in zip(like_first, like_second, strict=True)), mixed
@@ -188,6 +214,8 @@ def test_shares_of_grown_and_filtered_frames_leave_inputs_alone(monkeypatch):
         ({"wet": 1.5}, "wet=1.5; expected a part of the frames, 0 to 1"),
         ({"grow_share": 0.5}, "say grow=1 as well"),
         ({"filter_share": 0.5, "truth": "raw"}, "expected truth='filtered'"),
+        ({"scan_share": -0.5}, "scan_share=-0.5; expected a part of the frames"),
+        ({"scan_share": 0.5, "truth": "dense"}, "scan_share=0.5 with truth='dense'"),
         ({"edge_band": 3, "truth": "dense"}, "edge_band=3 with truth='dense'"),
         ({"edge_band": -1}, "0 to 64 pixels"),
         ({"cameras": (2, 4)}, r"expected \(2,\), \(3,\) or \(2, 3\)"),
