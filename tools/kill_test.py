@@ -208,6 +208,7 @@ class Lab:
             pid = os.fork()
             if pid == 0:
                 _train(words, output.fileno(), error.fileno())
+            os.setpgid(pid, pid)  # by both, as either may come first
         return Started(pid)
 
     def _wait_for_moment(
@@ -254,7 +255,7 @@ def _train(words: list[str], output: int, error: int) -> None:
     """In a fork: the command, from where the imports are done."""
     from mtdc.commands import main as mtdc
 
-    os.setsid()
+    os.setpgid(0, 0)
     os.dup2(output, 1)
     os.dup2(error, 2)
     code = 1

@@ -98,6 +98,9 @@ class WholeCheckpointHook(CheckpointHook):  # type: ignore[misc]  # mmengine has
     def before_train(self, runner: Any) -> None:
         """Find the folder, the best checkpoints in it, and remove those too many."""
         super().before_train(runner)
+        last = runner.message_hub.get_info("last_ckpt")
+        if last is not None:  # mmengine writes a new best score into a checkpoint only after another one of the same start
+            self.last_ckpt = str(Path(self.out_dir) / Path(last).name)
         if self.save_best is None:
             return
         for key, path in self._best().items():
