@@ -2,8 +2,6 @@
 
 from .lidar import LidarOptions
 from .options import StreetOptions
-from .placed import WORLD_VERSION
-from .views import MAPS
-from .world import StreetFrame, draw_frame, draw_frames, draw_views
+from .world import MAPS, WORLD_VERSION, StreetFrame, draw_frame, draw_frames, draw_views
 
 __all__ = ["MAPS", "WORLD_VERSION", "LidarOptions", "StreetFrame", "StreetOptions", "draw_frame", "draw_frames", "draw_views"]

@@ -1,8 +1,8 @@
 """Rays against scenes, body by body: each body is met by the rays of its window alone, and the nearest keeps the ray.
 
-Several scenes are cast at once: S grids of rays below each other, each body met by those of its own scene. The nearest is
-found by a minimum over 64-bit keys, the ray parameter's bits above the body's number: the order of the bodies does not matter, so
-that the result is the same to the bit however the work is cut.
+Several scenes are cast at once: S grids of rays below each other, each body met by those of its own scene. The nearest is found
+by a minimum over 64-bit keys, the ray parameter's bits above the body's number: the bodies' order does not matter, so that the
+result is the same to the bit however the work is cut.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from .ground import KERB, Ground
 from .primitives import MEET, Kind, Primitives, Stencil, hash_cells, is_hole, lengths, normals, pick, turn_into
 from .rays import RayGrid
 
-#: Rays that are met at a time: temporaries stay in a processor's cache.
-_CHUNK = {"cpu": 1 << 16, "cuda": 1 << 22}
+#: Rays that bodies are met with at a time: temporaries stay in a processor's cache, or in a GPU's memory.
+_CHUNK, _LARGE_CHUNK = {"cpu": 1 << 16}, 1 << 22
 _NONE = torch.iinfo(torch.int64).max
 #: Bodies in ``Hits.body``.
 GROUND, SKY = -1, -2
@@ -75,7 +75,7 @@ def cast(
                 index = chosen.nonzero()[:, 0]
                 # From near to far: what stands behind is passed over cheaply.
                 index = index[torch.argsort(order[index], stable=True)]
-                for bodies in _chunks(windows, index, _CHUNK.get(device.type, 1 << 20)):
+                for bodies in _chunks(windows, index, _CHUNK.get(device.type, _LARGE_CHUNK)):
                     number, ray = _rays_of_windows(windows[bodies], grid.width, device)
                     part = bodies.to(device)
                     hidden = keys[ray] >> 32 < nearest[part].view(torch.int32)[number]

@@ -11,8 +11,10 @@ import torch
 from ...errors import ConfigError, did_you_mean
 from .lidar import shots
 from .options import StreetOptions
-from .placed import PlacedStreet
+from .placed import WORLD_VERSION, PlacedStreet
 from .views import MAPS, Streets, Views, stack_size
+
+__all__ = ["MAPS", "WORLD_VERSION", "StreetFrame", "draw_frame", "draw_frames", "draw_views"]
 
 
 @dataclass

@@ -33,8 +33,7 @@ from ..calibration import CAMERA_FILE, VELODYNE_FILE
 from ..io import atomic_path, write_depth_png, write_json, write_png
 from .lidar import camera_from_sensor
 from .options import BASELINE_M, StreetOptions
-from .placed import WORLD_VERSION
-from .world import draw_views
+from .world import WORLD_VERSION, draw_views
 
 #: Name of the one drive, in KITTI's pattern; no drive of KITTI's has this number.
 DRIVE = "2011_09_26_drive_9000_sync"

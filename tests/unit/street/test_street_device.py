@@ -1,91 +1,79 @@
-"""The same code on a second device: rays never meet a tensor that was left on the processor.
+"""The same code on a second device: rays never meet a tensor that was left on the processor, and batches ask it for less.
 
-There may be no GPU where the tests run, so the second device is played: its tensors carry another device's name and refuse, as
-a GPU's do, to be computed with tensors of the processor; what they hold is computed on the processor all the same.
+There may be no GPU where the tests run, so the second device is played (``tools/benchmarks/played.py``).
 """
+
+import importlib
+import sys
 
 import numpy as np
 import pytest
 import torch
-from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map
 
-from mtdc.data.street import MAPS, LidarOptions, StreetOptions, draw_views
+from mtdc.data.street import MAPS, LidarOptions, StreetOptions, draw_frames, draw_views
 
-#: A device that torch lets one name without having it.
-NAME = "meta"
-#: Operations that may be given tensors of both devices.
-_COPIES = {"aten::copy_", "aten::_to_copy"}
+OPTIONS = StreetOptions(
+    size=(31, 90), cameras=(2, 3), wet=0.5, grow=1, grow_share=0.5, edge_band=2, lidar=LidarOptions(step=1.5, skew=True)
+)
 
 
-class Elsewhere(torch.Tensor):
-    """A tensor that says it lies on the other device."""
-
-    inner: torch.Tensor
-
-    @staticmethod
-    def __new__(cls, inner):
-        made = torch.Tensor._make_wrapper_subclass(
-            cls, inner.shape, strides=inner.stride(), storage_offset=inner.storage_offset(), dtype=inner.dtype, device=NAME
-        )
-        made.inner = inner
-        return made
-
-    @classmethod
-    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
-        raise AssertionError(f"{func} outside of the played device")
+@pytest.fixture(scope="module")
+def played(repository):
+    """The module of the played device."""
+    folder = str(repository / "tools")
+    sys.path.insert(0, folder)
+    yield importlib.import_module("benchmarks.played")
+    sys.path.remove(folder)
 
 
-class PlayedDevice(TorchDispatchMode):
-    """Runs everything on the processor, and keeps the two devices apart."""
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        kwargs = dict(kwargs or {})
-        tensors = [leaf for leaf in tree_flatten((args, kwargs))[0] if isinstance(leaf, torch.Tensor)]
-        name = func._schema.name
-        elsewhere = [one for one in tensors if isinstance(one, Elsewhere)]
-        left = [one for one in tensors if not isinstance(one, Elsewhere) and one.dim() > 0]
-        assert not (elsewhere and left) or name in _COPIES, f"{name}: tensors of two devices"
-        there = bool(elsewhere)
-        if kwargs.get("device") is not None:
-            there = torch.device(kwargs["device"]).type == NAME
-            kwargs["device"] = torch.device("cpu")
-        plain = tree_map(lambda x: x.inner if isinstance(x, Elsewhere) else x, (args, kwargs))
-        result = func(*plain[0], **plain[1])
-        if name.endswith("_") and not name.endswith("__"):
-            return args[0]
-        if not there:
-            return result
-        return tree_map(lambda x: Elsewhere(x) if isinstance(x, torch.Tensor) else x, result)
-
-
-class NumbersThere(TorchFunctionMode):
-    """``torch.tensor`` fills its result before modes are asked: on the played device it is made here and taken there."""
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs = dict(kwargs or {})
-        if func is torch.tensor and torch.device(kwargs.get("device") or "cpu").type == NAME:
-            return func(*args, **{**kwargs, "device": "cpu"}).to(NAME)
-        return func(*args, **kwargs)
-
-
-def test_the_played_device_refuses_what_a_gpu_refuses():
-    with PlayedDevice(), NumbersThere():
-        there = torch.ones(3, device=NAME)
-        assert there.device.type == NAME and (there + 1).device.type == NAME and float(there.sum()) == 3
+def test_the_played_device_refuses_what_a_gpu_refuses(played):
+    with played.played_device():
+        there = torch.ones(3, device=played.NAME)
+        assert there.device.type == played.NAME and (there + 1).device.type == played.NAME and float(there.sum()) == 3
         assert (there + 1).cpu().device.type == "cpu"
         with pytest.raises(AssertionError, match="two devices"):
             there + torch.ones(3)
 
 
-def test_a_frame_comes_out_the_same_with_nothing_left_behind():
-    options = StreetOptions(
-        size=(31, 90), layouts=("yard",), cameras=(2, 3), wet=1.0, grow=1, edge_band=2, lidar=LidarOptions(step=1.5, skew=True)
-    )
-    expected = draw_views(options, 1, 0)
-    with PlayedDevice(), NumbersThere():
-        found = draw_views(options, 1, 0, device=NAME)
-    for camera in (2, 3):
-        for name in MAPS:
-            assert np.array_equal(found[camera].maps[name], expected[camera].maps[name]), (camera, name)
+def test_the_played_device_counts_kernels_and_waits(played):
+    with played.played_device() as asked:
+        there = torch.arange(6, device=played.NAME)  # 1
+        table = there.reshape(2, 3).T[:, None]  # looks only
+        assert (asked.operations, asked.waits) == (1, 0)
+        total = (table * 2).sum()  # 3
+        torch.ones(5) * 7  # the processor's own
+        assert (asked.operations, asked.waits) == (3, 0)
+        assert int(total) == 30  # 4, and a wait
+        assert (asked.operations, asked.waits) == (4, 1)
+        assert (there > 2).nonzero().cpu().tolist() == [[3], [4], [5]]  # 7, and two waits
+        assert (asked.operations, asked.waits) == (7, 3)
+        there[there > 4]  # 9, and a wait for how many there are
+        assert (asked.operations, asked.waits) == (9, 4)
+
+
+def test_frames_come_out_the_same_with_nothing_left_behind(played):
+    expected = [draw_views(OPTIONS, 2, number) for number in (2, 3)]
+    assert [views[2].layout for views in expected] == ["yard", "crossing"]
+    with played.played_device():
+        batch = draw_frames(OPTIONS, 2, [2, 3], device=played.NAME)
+        alone = draw_views(OPTIONS, 2, 3, device=played.NAME)
+    for views, found in ((expected[1], alone), *zip(expected, batch, strict=True)):
+        for camera in (2, 3):
+            for name in MAPS:
+                assert np.array_equal(found[camera].maps[name], views[camera].maps[name]), (camera, name)
+
+
+def test_a_batch_asks_the_device_for_little_more_than_a_frame(played):
+    """And a frame with eleven scans for little more than one with its own scan alone."""
+    options = StreetOptions(size=(24, 80), lidar=LidarOptions(step=3.0))
+    asked = {}
+    for case, frames, wanted in (
+        ("scan", 1, ("sparse_depth",)),
+        ("frame", 1, ("sparse_depth", "truth", "image")),
+        ("batch", 4, ("sparse_depth", "truth", "image")),
+    ):
+        with played.played_device() as asked[case]:
+            draw_frames(options, 0, range(frames), wanted, played.NAME)
+    assert asked["batch"].operations < 1.6 * asked["frame"].operations
+    assert asked["batch"].waits < 1.6 * asked["frame"].waits
+    assert asked["frame"].operations < 6 * asked["scan"].operations
