@@ -87,6 +87,9 @@ def run(args: argparse.Namespace) -> int:
         resume=args.resume,
         skip_broken=args.skip_broken,
     )
+    doubt = reader.check(scans)
+    if doubt:
+        _say(f"Look at the results with care: {doubt}")
     results: Results = complete_files(completer, scans, reader, options)
     if scans.ignored:
         _say(f"Ignored {_count(scans.ignored, 'file')} of other kinds or earlier results in the folders.")
@@ -94,8 +97,6 @@ def run(args: argparse.Namespace) -> int:
         _say(f"Skipped {_count(scans.photos, 'photo')} (8-bit or colour PNG) in the folders.")
     if not reader.known:
         _say("No point clouds: the camera is not known (--intrinsics FILE or --calib PATH).")
-    if results.doubt:
-        _say(f"Look at the results with care: {results.doubt}")
     if results.kept:
         _say(f"Kept {_count(results.kept, 'scan')} that an earlier run completed.")
     _say(f"Completed {_count(results.count, 'scan')}: {', '.join(map(str, results.folders))}")
@@ -123,3 +124,4 @@ def _count(number: int, thing: str) -> str:
 
 def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
+    sys.stdout.flush()

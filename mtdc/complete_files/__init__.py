@@ -63,14 +63,12 @@ class Results:
         kept: Scans whose results were there already.
         broken: What was wrong with each scan that was skipped.
         folders: The folders written to.
-        doubt: A sentence about the extrinsic, or None.
     """
 
     count: int
     kept: int
     broken: tuple[str, ...]
     folders: tuple[Path, ...]
-    doubt: str | None
 
 
 def complete_files(completer: Completer, scans: ScanList, reader: ScanReader, options: Options | None = None) -> Results:
@@ -94,7 +92,7 @@ def complete_files(completer: Completer, scans: ScanList, reader: ScanReader, op
     options = options or Options()
     photos = {} if options.images is None else photos_of(scans, Path(options.images))
     _check_options(completer, reader, options)
-    doubt = reader.check(scans)
+    reader.check(scans)
     folders = OUTPUT_FOLDERS if reader.known else OUTPUT_FOLDERS[:-1]
     targets = tuple(scans.out / folder for folder in folders)
     for target in targets:
@@ -125,7 +123,7 @@ def complete_files(completer: Completer, scans: ScanList, reader: ScanReader, op
     except DataError as error:
         so_far = f"{done + kept} of {len(scans)} scans were written to {scans.out} before"
         raise DataError(f"{error} ({so_far}{'; go on with --resume' if done + kept else ''}.)") from error
-    return Results(done, kept, tuple(broken), targets, doubt)
+    return Results(done, kept, tuple(broken), targets)
 
 
 def _check_options(completer: Completer, reader: ScanReader, options: Options) -> None:

@@ -69,7 +69,10 @@ class ScanReader:
         return self._own
 
     def check(self, scans: ScanList) -> str | None:
-        """Say whether the scans can be read with what is known; a doubt about the extrinsic comes back as a sentence.
+        """Say whether the scans can be read with what is known.
+
+        Returns:
+            A doubt about the extrinsic, as a sentence, or None.
 
         Raises:
             DataError: There is a cloud, and no calibration that places it in the image.

@@ -11,24 +11,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from complete_support import HEIGHT, NETWORK, WIDTH, complete
 
-from mtdc.commands import main
 from mtdc.complete_files import Options, ScanList, ScanReader, complete_files
 from mtdc.infer import Completer
 
-HEIGHT, WIDTH = 21, 33
 CONFIG = "model = dict(network=dict(type='ClassicalNetwork', method=dict(type='{}')))\n"
-NETWORK = """
-model = dict(
-    width=2,
-    network=dict(
-        type='MultiTaskNetwork',
-        representation=dict(type='SparseDepth'),
-        encoder=dict(type='MultiKernelEncoder'),
-        trunk=dict(type='TransposedConvTrunk'),
-        sharing=dict(type='SumSharing'),
-        tasks=dict(depth=dict(type='DepthTask'))))
-"""
 
 
 @pytest.fixture
@@ -46,10 +34,6 @@ def scans(folder: Path, count: int, height: int = HEIGHT, width: int = WIDTH) ->
         stored[height // 2, width // 2] = 5000 + index
         assert cv2.imwrite(str(folder / f"{index:03}.png"), stored.astype(np.uint16))
     return folder
-
-
-def complete(*arguments: object) -> int:
-    return main(["complete", *map(str, arguments)])
 
 
 def contents(folder: Path) -> dict[str, bytes]:
