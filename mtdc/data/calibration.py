@@ -191,6 +191,10 @@ def read_intrinsics(path: str | Path) -> np.ndarray:
             f"intrinsics {path}: expected a file with one camera matrix (9 numbers, or fx fy cx cy). A drive's calibration "
             "holds several cameras: save the first three columns of P_rect_02 or P_rect_03."
         )
+    if path.suffix.lower() in (".yaml", ".yml", ".json"):
+        raise DataError(
+            f"intrinsics {path}: expected a file with numbers alone; a camera file of YAML or JSON goes to --calib."
+        )
     if path.suffix.lower() == ".npy":
         numbers = _numbers_of_npy(path)
     else:

@@ -108,7 +108,8 @@ def check_depth(depth: np.ndarray, name: str) -> np.ndarray:
         raise DataError(f"{name} holds {unknown} values that are NaN or infinite; expected metres with 0 = none.")
     low, high = float(depth.min()), float(depth.max())
     if low < 0:
-        raise DataError(f"{name} holds negative depth ({low:g}); expected metres with 0 = none.")
+        hint = " Are these points? Clouds are read from .bin, .ply and .pcd." if depth.shape[1] <= 6 < depth.shape[0] else ""
+        raise DataError(f"{name} holds negative depth ({low:g}); expected metres with 0 = none.{hint}")
     if high > FARTHEST_DEPTH_M:
         raise DataError(
             f"{name} holds depth up to {high:g}, which is no distance in metres: divide millimetres by 1000 (then up to "

@@ -195,6 +195,7 @@ def test_photos_colour_the_cloud(tmp_path, config):
         (lambda root: write(root / "8bit.png", np.zeros((4, 5), np.uint8)), "8bit.png is 8-bit"),
         (lambda root: write(root / "empty.png", np.zeros((4, 5), np.uint16)), "empty.png: sparse depth has no measured point"),
         (lambda root: write(root / "mm.npy", np.full((4, 5), 5e6)), "millimetres"),
+        (lambda root: write(root / "points.npy", np.arange(-40.0, 40).reshape(20, 4)), "Clouds are read from .bin"),
         (lambda root: root / "calib", "holds no scan (0 8-bit or colour PNGs, 2 other files"),
         (
             lambda root: write(root / "photos/1.png", np.zeros((4, 5, 3), np.uint8)).parent,
@@ -215,6 +216,7 @@ def test_bad_input_is_one_line_and_leaves_no_result(tmp_path, config, calib, cap
         (("--range", 5, "inf"), "not 5 to inf"),
         (("--range", 0, 50), "not 0 to 50"),
         (("--intrinsics", "gone.txt"), "gone.txt"),
+        (("--intrinsics", "camera.yaml"), "goes to --calib"),
         (("--calib", "gone"), "gone"),
         (("--calib", "gone.yaml"), "gone.yaml does not exist"),
         (("--depth-scale", 0), "depth scale is 0"),
