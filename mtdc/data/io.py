@@ -123,6 +123,8 @@ def is_depth_png(path: str | Path) -> bool:
 
     True for a file that can't be opened or is no PNG: reading it says what is wrong with it.
     """
+    if not Path(path).is_file():
+        return True  # a pipe would be waited for
     try:
         with Path(path).open("rb") as file:
             header = png_header(file.read(_PNG_HEADER_BYTES))

@@ -134,6 +134,7 @@ def test_pipes_devices_folders_and_large_files_are_not_waited_for(tmp_path):
     for path, said in ((tmp_path / "pipe.png", "no regular file"), ("/dev/zero", "no regular file"), (tmp_path, "a folder")):
         with pytest.raises(DataError, match=said):
             bytes_of(path, "file")
+    assert io.is_depth_png(tmp_path / "pipe.png")  # reading it says what is wrong
     with (tmp_path / "large.bin").open("wb") as file:
         file.truncate(2**31)  # takes no place on the disk
     with pytest.raises(DataError, match=r"has 2147483648 bytes; at most 1073741824 are read"):
