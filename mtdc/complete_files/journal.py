@@ -52,9 +52,16 @@ class Journal:
         return self._whole.get(name) == list(sources) and all(path.is_file() for path in results)
 
     def add(self, name: str, sources: Sequence[str]) -> None:
-        """Note that all results of a scan are written."""
-        with (self.out / JOURNAL).open("a", encoding="utf-8") as file:
-            file.write(_line(name, sources))
+        """Note that all results of a scan are written.
+
+        Raises:
+            DataError: The line can't be written.
+        """
+        try:
+            with (self.out / JOURNAL).open("a", encoding="utf-8") as file:
+                file.write(_line(name, sources))
+        except OSError as error:
+            raise DataError(f"can't write {self.out / JOURNAL}: {error.strerror or error}.") from error
 
     def begin(self) -> None:
         """Write the settings and what is whole so far, before the first result."""

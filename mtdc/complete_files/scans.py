@@ -90,7 +90,9 @@ class ScanList:
                 if name.startswith("."):
                     continue
                 path = Path(current, name)
-                if path.suffix.lower() not in SUFFIXES:
+                # A pipe would be waited for; a link to nowhere is a scan that is missing.
+                special = path.exists() and not path.is_file()
+                if path.suffix.lower() not in SUFFIXES or special:
                     others += 1
                 elif path.suffix.lower() == ".png" and not is_depth_png(path):
                     photos += 1

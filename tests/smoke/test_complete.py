@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import cv2
@@ -154,6 +155,15 @@ def test_links_are_followed_and_circles_end(tmp_path, config):
     (tmp_path / "disk/up").symlink_to(tmp_path / "disk")
     assert complete(tmp_path / "scans", "--model", config, "--out", tmp_path / "out") == 0
     assert files(tmp_path / "out/depth") == ["1.png"]
+
+
+def test_a_pipe_is_not_waited_for_and_a_link_to_nowhere_is_named(tmp_path, config, capsys):
+    write(tmp_path / "scans/1.png", sparse())
+    os.mkfifo(tmp_path / "scans/2.png")
+    assert complete(tmp_path / "scans", "--model", config, "--out", tmp_path / "out") == 0
+    assert "Ignored 1 file" in capsys.readouterr().out
+    (tmp_path / "scans/3.png").symlink_to(tmp_path / "gone.png")
+    assert "3.png does not exist" in refused(capsys, tmp_path / "scans", "--model", config, "--out", tmp_path / "out")
 
 
 def test_fixed_colours_compare_between_frames(tmp_path, config):

@@ -14,6 +14,8 @@ import pytest
 from complete_support import HEIGHT, NETWORK, WIDTH, complete
 
 from mtdc.complete_files import Options, ScanList, ScanReader, complete_files
+from mtdc.complete_files.journal import Journal
+from mtdc.errors import DataError
 from mtdc.infer import Completer
 
 CONFIG = "model = dict(network=dict(type='ClassicalNetwork', method=dict(type='{}')))\n"
@@ -154,7 +156,7 @@ def test_nothing_is_written_where_every_scan_is_broken(tmp_path, config, capsys)
 
 def test_killed_again_and_again_and_resumed(tmp_path, config):
     """SIGKILL at other moments of a run; whatever is under a result's name is whole at any time."""
-    folder, out = scans(tmp_path / "scans", 30, 200, 300), tmp_path / "out"
+    folder, out = scans(tmp_path / "scans", 16, 200, 300), tmp_path / "out"
     command = [sys.executable, "-c", "import sys; from mtdc.commands import main; sys.exit(main())"]
     command += ["complete", str(folder), "--model", str(config), "--out", str(out), "--resume"]
     done, kills = 0, 0
@@ -172,13 +174,21 @@ def test_killed_again_and_again_and_resumed(tmp_path, config):
         for path in out.rglob("[0-9]*.png"):
             assert cv2.imread(str(path), cv2.IMREAD_UNCHANGED) is not None
     assert kills
-    (out / "completed.jsonl").open("a").write('{"name": "029", "sour')  # half a line
+    (out / "completed.jsonl").open("a").write('{"name": "015", "sour')  # half a line
     assert complete(folder, "--model", config, "--out", out, "--resume") == 0
     assert complete(folder, "--model", config, "--out", tmp_path / "whole") == 0
     ours, whole = contents(out), contents(tmp_path / "whole")
     assert ours.keys() == whole.keys()  # and nothing half-written is left
     assert all(ours[name] == whole[name] for name in whole if name != "completed.jsonl")
     assert sorted(ours["completed.jsonl"].splitlines()) == whole["completed.jsonl"].splitlines()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_notes_on_a_full_disk_end_with_one_line(tmp_path):
+    found = ScanList([scans(tmp_path / "scans", 1)], tmp_path)
+    (tmp_path / "completed.jsonl").symlink_to("/dev/full")
+    with pytest.raises(DataError, match=r"can't write .*completed.jsonl: No space left on device\.$"):
+        Journal(tmp_path, {}, found, resume=False).add("000", ["hash"])
 
 
 def test_memory_does_not_grow_with_the_folder(tmp_path, config):
