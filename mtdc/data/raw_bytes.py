@@ -107,7 +107,7 @@ def check_picture(data: np.ndarray, name: str) -> PngHeader | None:
     Raises:
         DataError: It is neither, is cut short or damaged, or has more than :data:`LARGEST_IMAGE_PX` pixels.
     """
-    view = memoryview(data)
+    view = data.data
     start = bytes(view[:8])
     if start == PNG_START:
         return _check_png(view, name)
