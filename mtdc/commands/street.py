@@ -3,6 +3,7 @@
     mtdc street data/street --frames 400
     mtdc street data/street --frames 40 --split val --also normals semantics
     mtdc street data/street --frames 400 --cameras 2 3 --one-camera --wet 0.1 --edge-band 6
+    mtdc street data/street --frames 20000 --device cuda --batch 16
 
 The result is read as KITTI is (data_root=DIR, split=NAME). The same command run again goes on where it stopped, and --frames
 may grow. Each split has streets of its own.
@@ -43,7 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--grow-share", type=float, default=1.0, metavar="P", help="part of the frames whose truth grows")
     parser.add_argument("--edge-band", type=int, default=0, metavar="PX", help="dense truth within so many pixels of steps")
     parser.add_argument("--also", nargs="+", default=[], metavar="MAP", help="more maps: dense, normals, semantics")
-    parser.add_argument("--processes", type=int, metavar="N", help="processes that draw (default: one for each core)")
+    parser.add_argument("--processes", type=int, metavar="N",
+                        help="processes that draw, or threads that write what a GPU draws (default: one a core)")  # fmt: skip
+    parser.add_argument("--device", default="cpu", metavar="NAME", help="cpu or cuda: where rays are cast (default: cpu)")
+    parser.add_argument("--batch", type=int, metavar="N", help="frames that a GPU draws at once (default: 16)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -75,7 +79,9 @@ def run(args: argparse.Namespace) -> int:
         bar.update()
 
     try:
-        drawn = write_street(args.root, args.frames, args.seed, args.split, options, args.also, args.processes, progress)
+        drawn = write_street(
+            args.root, args.frames, args.seed, args.split, options, args.also, args.processes, progress, args.device, args.batch
+        )
     finally:
         bar.close()
     kept = args.frames - drawn

@@ -6,7 +6,8 @@ Shapes      sparse_depth, gt_depth (1, H, W) metres; image (3, H, W) RGB 0..255;
             (Cityscapes train ids) and dense depth as targets on request.
 Test time   fresh=False gives the same frames in every epoch; split names share no street.
 Differs     from the world on disk (``mtdc street``) in rounding alone: files hold 1/256 m.
-Cost        about 0.7 s of one core for a 352x1216 frame with accumulated truth, half of it without; no disk.
+Cost        about 0.7 s of one core for a 352x1216 frame with accumulated truth, half of it without; no disk. On a GPU
+            (``device="cuda"``, ``num_workers=0``) the frames of a batch are drawn as one.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 
 from ...contracts import Transform
 from ...errors import ConfigError
@@ -22,7 +24,7 @@ from ...registry import DATASETS
 from ...structures import DEPTH, SPARSE_DEPTH, Field, Frame
 from ..dataset import DepthDataset
 from ..maps import gray_of
-from ..street import LidarOptions, StreetOptions, draw_frame
+from ..street import LidarOptions, StreetFrame, StreetOptions, draw_frames
 from ..street.writer import DRIVE, split_seed
 
 #: Cityscapes' training classes, by train id.
@@ -49,7 +51,7 @@ class StreetWorld(DepthDataset):
         lidar: Keys of :class:`~mtdc.data.street.LidarOptions`; None is KITTI's HDL-64.
         layouts, truth, filter_share, grow, grow_share, edge_band, cameras, one_camera, wet: As in
             :class:`~mtdc.data.street.StreetOptions`.
-        device: Where frames are drawn; a GPU asks for ``num_workers=0``.
+        device: Where frames are drawn; a GPU asks for ``num_workers=0``, and draws the frames of a batch as one.
         inputs, targets, transforms, seed: As in every data set.
 
     Raises:
@@ -104,6 +106,8 @@ class StreetWorld(DepthDataset):
         self.length, self.split, self.fresh, self.device = length, split, fresh, device
         self.world_seed = split_seed(world_seed, split)
         self._epoch = 0
+        #: Frames of the batch that is being loaded, by street and camera.
+        self._drawn: dict[tuple[int, int], StreetFrame] = {}
         for row in self.inputs:
             if row.name in self.rows and self._map(row) is None:
                 raise ConfigError(f"StreetWorld has no map of the input '{row.name}'; it has sparse_depth, image, intrinsics.")
@@ -113,11 +117,11 @@ class StreetWorld(DepthDataset):
 
     def sample_id(self, index: int) -> str:
         """As the frame of that number is called on disk, and in the order of the files there: first all of camera 2."""
-        return f"{DRIVE}_image_{self._street(index)[1]:02d}_{index % self.length:010d}"
+        return f"{DRIVE}_image_{self._street(index, self._epoch)[1]:02d}_{index % self.length:010d}"
 
-    def _street(self, index: int) -> tuple[int, int]:
+    def _street(self, index: int, epoch: int) -> tuple[int, int]:
         """Number of the street in the world, and the camera that sees it."""
-        number = index % self.length + (self._epoch * self.length if self.fresh else 0)
+        number = index % self.length + (epoch * self.length if self.fresh else 0)
         return number, self.options.cameras_of(self.world_seed, number)[index // self.length]
 
     def count(self, row: Field) -> int:
@@ -129,12 +133,30 @@ class StreetWorld(DepthDataset):
         self._epoch = int(index[1]) if isinstance(index, tuple) else 0
         return super().__getitem__(index)
 
+    def __getitems__(self, indices: Sequence[int | tuple[int, int]]) -> list[dict[str, Any]]:
+        """The frames of a batch, as torch's loader asks for them; a GPU draws them as one."""
+        if torch.device(self.device).type != "cpu":
+            pairs = [index if isinstance(index, tuple) else (index, 0) for index in indices]
+            self._drawn = self._draw([self._street(int(index) % len(self), int(epoch)) for index, epoch in pairs])
+        try:
+            return [self[index] for index in indices]
+        finally:
+            self._drawn = {}
+
+    def _draw(self, seen: Sequence[tuple[int, int]]) -> dict[tuple[int, int], StreetFrame]:
+        """Frames by street and camera."""
+        wanted = {name for name in map(self._map, self.rows.values()) if name}
+        cameras: dict[int, list[int]] = {}
+        for number, camera in dict.fromkeys(seen):
+            cameras.setdefault(number, []).append(camera)
+        drawn = draw_frames(self.options, self.world_seed, list(cameras), wanted, self.device, list(cameras.values()))
+        return {(number, camera): views[camera] for number, views in zip(cameras, drawn, strict=True) for camera in views}
+
     def load(self, index: int) -> Frame:
         """The frame's maps as drawn."""
-        number, camera = self._street(index)
+        seen = self._street(index, self._epoch)
+        drawn = self._drawn.get(seen) or self._draw([seen])[seen]
         names = {key: self._map(row) for key, row in self.rows.items()}
-        wanted = {name for name in names.values() if name}
-        drawn = draw_frame(self.options, self.world_seed, number, wanted, self.device, camera)
         maps = {key: self._convert(drawn.maps, names[key], row) for key, row in self.rows.items()}
         return Frame(maps=maps, fields=dict(self.rows), intrinsics=drawn.intrinsics if self.wants_intrinsics else None)
 

@@ -17,8 +17,8 @@ import multiprocessing
 import os
 import sys
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from pathlib import Path
@@ -33,13 +33,15 @@ from ..calibration import CAMERA_FILE, VELODYNE_FILE
 from ..io import atomic_path, write_depth_png, write_json, write_png
 from .lidar import camera_from_sensor
 from .options import BASELINE_M, StreetOptions
-from .world import WORLD_VERSION, draw_views
+from .world import WORLD_VERSION, StreetFrame, draw_frames
 
 #: Name of the one drive, in KITTI's pattern; no drive of KITTI's has this number.
 DRIVE = "2011_09_26_drive_9000_sync"
 #: What is written on request, each to a folder of its name.
 EXTRA = ("dense", "normals", "semantics")
 _STATE = "world.json"
+#: Frames that a GPU draws at once.
+_BATCH = 16
 #: Calls it with the number of frames done and of frames to do.
 Progress = Callable[[int, int], None]
 
@@ -67,6 +69,8 @@ def write_street(
     extra: Sequence[str] = (),
     processes: int | None = None,
     progress: Progress | None = None,
+    device: str = "cpu",
+    batch: int | None = None,
 ) -> int:
     """Write the first ``frames`` frames (streets) of a split; those that are there already are kept.
 
@@ -77,8 +81,11 @@ def write_street(
         split: Folder's name; each split has streets of its own.
         options: What frames look like.
         extra: Of "dense", "normals", "semantics".
-        processes: Processes that draw; None is one for each core this process may use.
+        processes: Processes that draw, or, where a GPU draws, threads that write; None is one for each core this process may
+            use.
         progress: Called after each frame.
+        device: Where rays are cast. A GPU's frames differ from a processor's in rounding alone.
+        batch: Frames that a GPU draws at once; None is 16.
 
     Returns:
         Number of frames that were drawn now.
@@ -89,6 +96,7 @@ def write_street(
     """
     options = options or StreetOptions()
     _check_arguments(frames, split, extra, processes)
+    _check_device(device, batch)
     folder = Path(root).expanduser() / split
     state = _open_state(folder, _description(options, seed, split, extra), frames)
     _write_calibration(folder / DRIVE, options)
@@ -97,7 +105,9 @@ def write_street(
     if missing:
         write_json(folder / _STATE, {**state, "finished": frames - len(missing)})
     jobs = [(folder, options, own_seed, number, tuple(extra), cameras) for number, cameras in missing.items()]
-    for done, _ in enumerate(_run(jobs, processes or len(_cores())), start=1):
+    count = processes or len(_cores())
+    drawn = _run(jobs, count) if torch.device(device).type == "cpu" else _run_batches(jobs, device, batch or _BATCH, count)
+    for done, _ in enumerate(drawn, start=1):
         if progress is not None:
             progress(done, len(jobs))
     total = state["frames"]
@@ -147,6 +157,19 @@ def _check_arguments(frames: int, split: str, extra: Sequence[str], processes: i
     for name in extra:
         if name not in EXTRA:
             raise ConfigError(f"street: no extra map '{name}'.{did_you_mean(name, EXTRA)}")
+
+
+def _check_device(device: str, batch: int | None) -> None:
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise ConfigError(f"street: device='{device}'; expected 'cpu' or 'cuda'.") from error
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"street: device='{device}', and torch sees no GPU here; leave it out to draw on the processor.")
+    if batch is not None and batch < 1:
+        raise ConfigError(f"street: batch={batch}; expected at least 1.")
+    if batch is not None and kind == "cpu":
+        raise ConfigError(f"street: batch={batch} on a processor, which draws frame by frame; say device='cuda' as well.")
 
 
 def _description(options: StreetOptions, seed: int, split: str, extra: Sequence[str]) -> dict[str, Any]:
@@ -241,10 +264,25 @@ def _run(jobs: list[tuple[Any, ...]], processes: int) -> Iterator[int]:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _run_batches(jobs: list[tuple[Any, ...]], device: str, batch: int, threads: int) -> Iterator[int]:
+    """Draw all jobs on a GPU, several at once; yields as they are written."""
+    with ThreadPoolExecutor(threads) as pool:
+        for first in range(0, len(jobs), batch):
+            folders, options, seeds, numbers, extras, cameras = zip(*jobs[first : first + batch], strict=True)
+            wanted = ("sparse_depth", "truth", "image", *extras[0])
+            frames = draw_frames(options[0], seeds[0], numbers, wanted, device, cameras)
+            yield from pool.map(_write_views, folders, numbers, extras, frames)
+
+
 def _write_frame(
     folder: Path, options: StreetOptions, seed: int, number: int, extra: tuple[str, ...], cameras: tuple[int, ...]
 ) -> int:
-    views = draw_views(options, seed, number, ("sparse_depth", "truth", "image", *extra), cameras=cameras)
+    wanted = ("sparse_depth", "truth", "image", *extra)
+    (views,) = draw_frames(options, seed, [number], wanted, cameras=[cameras])
+    return _write_views(folder, number, extra, views)
+
+
+def _write_views(folder: Path, number: int, extra: tuple[str, ...], views: Mapping[int, StreetFrame]) -> int:
     for camera, frame in views.items():
         _write_view(frame_files(folder, number, extra, camera), frame.maps)
     return number

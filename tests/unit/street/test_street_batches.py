@@ -51,7 +51,7 @@ def mixed():
     """Six frames of five layouts by themselves, dry and wet, under sun and clouds, with the options
     under which frames of a batch differ most."""
     options = replace(
-        SMALL, cameras=(2, 3), wet=0.5, grow=1, grow_share=0.5, filter_share=0.5, edge_band=3,
+        SMALL, cameras=(2, 3), wet=0.5, grow=1, grow_share=0.5, filter_share=0.5, scan_share=0.3, edge_band=3,
         lidar=replace(COARSE, skew=True, mount_noise=0.02, noise_factor=(0.5, 2.0)),
     )  # fmt: skip
     frames = [draw_views(options, 2, number) for number in range(6)]
@@ -130,6 +130,14 @@ def test_grounds_in_a_stack_are_each_its_own():
         assert torch.equal(here.normal(x, y), ground.normal(x, y))
         assert torch.equal(here.surface(x, y), ground.surface(x, y))
         assert (what[number] == KERB).any() <= (ground.kerb > 0)
+
+
+def test_a_flat_road_beside_one_with_kerbs_has_none():
+    """A ray that meets the road exactly at its edge, where a kerb of no height would stand."""
+    stack = Ground.stack([Ground(half_width=3.0), Ground(half_width=3.0, kerb=0.1)], "cpu")
+    origins = torch.tensor([0.0, 0.0, 1.5])[:, None, None].expand(3, 2, 1)
+    t, what = stack.meet(origins, torch.tensor([3.0, 10.0, -1.5])[:, None, None].expand(3, 2, 1))
+    assert t[0].item() == 1 and what.flatten().tolist() == [SIDE, KERB]
 
 
 def test_numbers_of_a_stack_are_columns_and_one_scene_stays_as_it_is():
