@@ -21,6 +21,7 @@ from mmengine.runner import Runner
 from ..compatibility import mend_torchvision
 from ..data.dataset import DepthDataset
 from ..errors import ConfigError, DataError
+from ..metrics import DepthMetric
 from ..model import MultiTaskModel, build_model
 from . import hooks
 from .checkpoint import check_fits, file_hash, last_checkpoint, load_weights, read_checkpoint
@@ -286,15 +287,25 @@ def load_trained(model: MultiTaskModel, checkpoint: Path | None) -> None:
     load_weights(model, checkpoint)
 
 
+def protocol_of(metrics: Sequence[DepthMetric]) -> dict[str, Any]:
+    """How metrics measure, in one dict: where one differs from those before it, its words stand behind its prefix."""
+    protocol: dict[str, Any] = {"units": {}}
+    for metric in metrics:
+        for key, value in metric.protocol().items():
+            if key == "units":
+                protocol["units"] |= value
+            else:
+                protocol[key if protocol.get(key, value) == value else f"{metric.prefix}/{key}"] = value
+    return protocol
+
+
 def _result(
     cfg: Config, evaluator: KeepingEvaluator, data: DepthDataset, dataset_cfg: Mapping[str, Any], checkpoint: Path | None
 ) -> dict[str, Any]:
     """Values, protocol and each frame's values of the last evaluation."""
-    protocol: dict[str, Any] = {}
+    protocol = protocol_of(evaluator.metrics)
     per_frame: dict[str, Any] = {}
     for metric in evaluator.metrics:
-        own = metric.protocol()
-        protocol = {**protocol, **own, "units": {**protocol.get("units", {}), **own.get("units", {})}}
         for sample_id, values in metric.per_frame.items():
             per_frame.setdefault(sample_id, {}).update(values)
     transforms = [dict(step) for step in dataset_cfg.get("transforms", ())]

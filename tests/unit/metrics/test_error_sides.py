@@ -5,8 +5,10 @@ import math
 import pytest
 import torch
 
+from mtdc.engine.runs import protocol_of
 from mtdc.errors import DataError
 from mtdc.metrics.error_sides import ErrorSides
+from mtdc.metrics.kitti import KittiDepthMetric
 
 
 def sample(name, prediction, truth):
@@ -40,3 +42,14 @@ def test_no_error_has_no_sides_and_sizes_must_agree():
     assert math.isnan(found["behind"])
     with pytest.raises(DataError, match="a: the depth prediction is"):
         values(sample("a", [10.0, 11.0], [10.0]))
+
+
+def test_beside_another_metric_each_says_how_it_measures():
+    beside = protocol_of([KittiDepthMetric(clamp_m=(0.9, 80.0)), ErrorSides(clamp_m=(0.9, 80.0), prefix="sides")])
+    assert beside["averaging"] == "mean over frames of the frame's value"
+    assert beside["sides/averaging"] == "sums over all pixels of all frames"
+    assert (beside["clamp_m"], "sides/clamp_m" in beside) == (
+        KittiDepthMetric(clamp_m=(0.9, 80.0)).protocol()["clamp_m"],
+        False,
+    )
+    assert (beside["units"]["rmse"], beside["units"]["behind"]) == ("mm", "ratio")
