@@ -143,6 +143,8 @@ class Lab:
 
     def __init__(self, folder: Path) -> None:
         # Loaded here, so that a fork of this process starts a training at once.
+        import matplotlib.pyplot  # noqa: F401
+
         import mtdc.engine.runs  # noqa: F401
 
         self.folder = folder

@@ -117,7 +117,6 @@ def check_parts(cfg: Config, model: MultiTaskModel) -> None:
             raise ConfigError(
                 f"{where} has no loss, so it would not be trained. Add one, or leave the task out ({where}=None)."
             )
-    check_units(cfg)
     for key in ("max_epochs", "max_iters", "val_interval"):
         _check_whole(cfg.train_cfg, key, 1, "train_cfg")
     for i, schedule in enumerate(cfg.get("param_scheduler") or ()):
@@ -126,6 +125,7 @@ def check_parts(cfg: Config, model: MultiTaskModel) -> None:
         check_type(HOOKS, hook, f"default_hooks.{name}", "hook", {"priority"})
     for i, hook in enumerate(cfg.get("custom_hooks") or ()):
         check_type(HOOKS, hook, f"custom_hooks[{i}]", "hook", {"priority"})
+    check_units(cfg)
     check_switches(cfg)
     if model.precision == torch.float16 and not torch.cuda.is_available():
         raise ConfigError(
@@ -133,8 +133,10 @@ def check_parts(cfg: Config, model: MultiTaskModel) -> None:
             "set --cfg-options model.precision=bfloat16 (or float32)."
         )
     build_optimiser(cfg, model)
+    metrics = []
     if cfg.get("val_dataloader") is not None:
-        build_metrics(cfg.get("val_evaluator"), "val_evaluator", model)
+        metrics = build_metrics(cfg.get("val_evaluator"), "val_evaluator", model)
+    check_saving((cfg.get("default_hooks") or {}).get("checkpoint"), metrics)
 
 
 def check_units(cfg: Config) -> None:
@@ -143,11 +145,6 @@ def check_units(cfg: Config) -> None:
     Raises:
         ConfigError: The key, and what to set.
     """
-    saving = (cfg.get("default_hooks") or {}).get("checkpoint") or {}
-    if saving.get("out_dir") is not None:
-        raise ConfigError(
-            "default_hooks.checkpoint.out_dir: checkpoints are in the work folder, where --resume looks: --work-dir."
-        )
     sampler_cfg = cfg.train_dataloader.get("sampler") or {}
     if sampler_cfg.get("type") in WITHOUT_EPOCH:
         raise ConfigError(
@@ -156,6 +153,7 @@ def check_units(cfg: Config) -> None:
         )
     if counts_epochs(cfg.train_cfg):
         return
+    saving = (cfg.get("default_hooks") or {}).get("checkpoint") or {}
     if saving.get("type") == "CheckpointHook" and saving.get("by_epoch", True):
         raise ConfigError(
             "train_cfg counts iterations, and default_hooks.checkpoint epochs, so that nothing would be saved before the end: "
@@ -168,6 +166,37 @@ def check_units(cfg: Config) -> None:
                 f"train_cfg counts iterations, and param_scheduler[{i}] epochs, so that it would never step: set its "
                 "by_epoch=False and its numbers in iterations, or convert_to_iter_based=True."
             )
+
+
+def check_saving(saving: Mapping[str, Any] | None, metrics: list[DepthMetric]) -> None:
+    """Refuse what the checkpoint hook would meet after the first validation, or a folder where ``--resume`` doesn't look.
+
+    Raises:
+        ConfigError: The key, and what it takes.
+    """
+    where = "default_hooks.checkpoint"
+    if saving is None or saving["type"] != "CheckpointHook":
+        return
+    if saving.get("out_dir") is not None:
+        raise ConfigError(f"{where}.out_dir: checkpoints are in the work folder, where --resume looks: set --work-dir.")
+    try:
+        HOOKS.build(dict(saving))
+    except (ValueError, TypeError, AssertionError, KeyError) as error:
+        raise ConfigError(f"{where}: {' '.join(str(error).split())}") from error
+    best = saving.get("save_best")
+    names = [best] if isinstance(best, str) else list(best or ())
+    if names and not metrics:
+        raise ConfigError(f"{where}.save_best needs a validation: set val_dataloader and val_evaluator, or save_best=None.")
+    known = {f"{metric.prefix}/{key}" if metric.prefix else key for metric in metrics for key in _values(metric)}
+    for name in names:
+        if known and name not in known | {"auto"}:
+            raise ConfigError(f"{where}.save_best='{name}' is not measured.{did_you_mean(name, known)}")
+
+
+def _values(metric: DepthMetric) -> Iterable[str]:
+    """Names of a metric's values, as far as its protocol tells them."""
+    units: Mapping[str, str] = metric.protocol().get("units", {})
+    return units
 
 
 def check_targets(model: MultiTaskModel, data: DepthDataset) -> None:

@@ -2,9 +2,11 @@
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
@@ -88,17 +90,121 @@ def test_workers_do_not_change_what_is_trained(data, tmp_path):
     assert all(torch.equal(a[key], b[key]) for key in a)
 
 
-def test_a_used_work_folder_is_not_overwritten(data, tmp_path, capsys):
-    one = small_run(**{"train_cfg.max_epochs": 1})
+def test_a_used_work_folder_says_what_it_holds(data, tmp_path, capsys):
+    one, folder = small_run(**{"train_cfg.max_epochs": 1}), tmp_path / "run"
+    assert run("train", "aux_image_kitti", data, folder, *one) == 0
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    def refused(*arguments):
+        capsys.readouterr()
+        assert run("train", "aux_image_kitti", data, *arguments) == 2
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        return line
+
+    line = refused(folder, *one)
+    assert f"{folder} holds a run up to epoch 1 (epoch_1.pth). Go on with it (--resume)" in line
+    assert "(--overwrite)" in line
+    line = refused(folder, *small_run(**{"optim_wrapper.optimizer.lr": 0.5}))
+    assert "epoch_1.pth), of another config: optim_wrapper.optimizer.lr (0.001 there, 0.5 here)" in line
+    assert "train_cfg.max_epochs (1 there, 2 here)" in line
+    assert "no checkpoint to go on from. Start the run without --resume" in refused(tmp_path / "new", "--resume", *one)
+    assert "the run is finished, 1 of 1 epochs" in refused(folder, "--resume", *one)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before, "nothing was touched"
+    cut = folder / "epoch_1.pth"
+    cut.write_bytes(cut.read_bytes()[:2000])
+    assert "holds checkpoints of which none is a whole one, as epoch_1.pth" in refused(folder, *one)
+
+
+def test_overwriting_removes_the_earlier_run_and_nothing_else(data, tmp_path):
+    folder = tmp_path / "run"
+    assert run("train", "aux_image_kitti", data, folder, *small_run()) == 0
+    (folder / "notes.txt").write_text("mine")
+    half = folder / ".epoch_3.0123456789ab.tmp.pth"
+    half.write_bytes(b"half")
+    shorter = small_run(**{"train_cfg.max_epochs": 1})
+    assert run("train", "aux_image_kitti", data, folder, "--overwrite", *shorter, "baselines=None") == 0
+    assert sorted(path.name for path in folder.glob("*.pth")) == ["epoch_1.pth"]
+    assert not half.exists()
+    assert not (folder / "panels" / "epoch_2").exists()
+    assert "baselines" not in json.loads((folder / "result.json").read_text())
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert len(list(folder.glob("*/*.log"))) == 2, "the logs of both"
+
+
+def test_the_console_shows_progress_and_the_log_everything(data, tmp_path, capsys):
+    assert run("train", "aux_image_kitti", data, tmp_path / "run", *small_run(baselines=None)) == 0
+    shown = capsys.readouterr().out
+    (log,) = (tmp_path / "run").glob("*/*.log")
+    for words in ("System environment", "Hooks will be executed", "Config:\nbaselines = None"):
+        assert words in log.read_text()
+        assert words not in shown
+    assert shown.count("Epoch(train)") == 4
+    assert "eta: " in shown
+    assert len(shown.splitlines()) < 60
+
+
+@contextmanager
+def largest_file(size):
+    """No file of this process grows beyond a size, as on a disk that is full then."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_ends_a_training_with_one_line_and_keeps_the_last_checkpoint(data, tmp_path, capsys):
+    one = small_run(**{"train_cfg.max_epochs": 1, "baselines": None})
     assert run("train", "aux_image_kitti", data, tmp_path / "run", *one) == 0
     before = (tmp_path / "run" / "epoch_1.pth").read_bytes()
-    assert run("train", "aux_image_kitti", data, tmp_path / "run", *one) == 2
-    assert "holds an earlier run. Go on with it (--resume)" in capsys.readouterr().err
-    assert (tmp_path / "run" / "epoch_1.pth").read_bytes() == before
-    assert run("train", "aux_image_kitti", data, tmp_path / "new", "--resume", *one) == 2
-    assert "no checkpoint to go on from" in capsys.readouterr().err
-    assert run("train", "aux_image_kitti", data, tmp_path / "run", "--resume", *one) == 2
-    assert "the run is finished, 1 of 1 epochs" in capsys.readouterr().err
+    more = small_run(**{"train_cfg.max_epochs": 2, "baselines": None, "default_hooks.checkpoint.max_keep_ckpts": 1})
+    capsys.readouterr()
+    for size, file in ((len(before) // 2, "epoch_2.pth"), (6000, ".log")):
+        with largest_file(size):
+            assert run("train", "aux_image_kitti", data, tmp_path / "run", "--resume", *more) == 2
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert line.startswith("mtdc train: can't write ")
+        assert f"{file}: File too large." in line
+        assert (tmp_path / "run" / "epoch_1.pth").read_bytes() == before
+        assert [path.name for path in (tmp_path / "run").rglob("*.pth")] == ["epoch_1.pth"], "nothing half-written"
+    assert run("train", "aux_image_kitti", data, tmp_path / "run", "--resume", *more) == 0
+    assert [path.name for path in (tmp_path / "run").rglob("*.pth")] == ["epoch_2.pth"]
+
+
+@pytest.mark.parametrize("where", ["panels", "result.json"])
+def test_a_place_that_stops_taking_files_is_named(where, data, tmp_path, capsys):
+    """A file where a folder of the run is to be, and a folder where its result is to be."""
+    (tmp_path / "run").mkdir()
+    if where == "panels":
+        (tmp_path / "run" / where).write_text("")
+    else:
+        (tmp_path / "run" / where).mkdir()
+    assert run("train", "aux_image_kitti", data, tmp_path / "run", *small_run(**{"train_cfg.max_epochs": 1})) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith(f"mtdc train: can't write {tmp_path / 'run' / where}")
+    assert read_checkpoint(tmp_path / "run" / "epoch_1.pth")["meta"]["epoch"] == 1
+
+
+def test_depth_that_finds_no_place_is_named(data, tmp_path, capsys):
+    options = ["--split", "val", "--save-depth", str(tmp_path / "p"), "--cfg-options", "test_dataloader.dataset.transforms=[]"]
+    with largest_file(5000):
+        assert (
+            run(
+                "test",
+                "classical/nearest_kitti",
+                data,
+                tmp_path / "t",
+                *options,
+                "log_level=ERROR",
+                "test_dataloader.num_workers=0",
+            )
+            == 2
+        )
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "can't write" in line
+    assert ".png: File too large." in line
+    assert not list((tmp_path / "p").iterdir())
 
 
 @pytest.mark.parametrize("name", [name for name in shipped_configs() if name.startswith("classical/")])
@@ -211,6 +317,19 @@ def test_baselines_of_a_training_are_the_same_numbers_as_their_own_evaluation(da
         ({"train_dataloader.batch_size": 0}, "train_dataloader.batch_size must be a whole number from 1 on"),
         ({"default_hooks.logger.intervall": 3}, "unexpected key 'intervall'. Did you mean 'interval'"),
         ({"default_hooks.logger.type": "LogerHook"}, "Did you mean 'LoggerHook'"),
+        ({"default_hooks.checkpoint.save_best": "rmsee"}, "save_best='rmsee' is not measured. Did you mean 'rmse'"),
+        ({"default_hooks.checkpoint.save_best": "frames"}, "default_hooks.checkpoint: Cannot infer the rule for key frames"),
+        ({"default_hooks.checkpoint.out_dir": "x"}, "default_hooks.checkpoint.out_dir: checkpoints are in the work folder"),
+        ({"default_hooks.checkpoint.save_best": "rmse", "val_dataloader": None}, "save_best needs a validation"),
+        ({"train_dataloader.sampler.type": "DefaultSampler"}, "doesn't tell epochs apart"),
+        ({"train_cfg.max_iters": 10}, "train_cfg has by_epoch=True and max_iters"),
+        ({"train_cfg.by_epoch": False}, "train_cfg: missing key 'max_iters'"),
+        ({"train_cfg.max_epoch": 3}, "train_cfg: unexpected key 'max_epoch'. Did you mean 'max_epochs'"),
+        ({"train_cfg.by_epoch": False, "train_cfg.max_iters": 9}, "set default_hooks.checkpoint.by_epoch=False"),
+        (
+            {"train_cfg.by_epoch": False, "train_cfg.max_iters": 9, "default_hooks.checkpoint.by_epoch": False},
+            "param_scheduler[0] epochs, so that it would never step",
+        ),
         ({"param_scheduler.0.gama": 0.1}, "unexpected key 'gama'. Did you mean 'gamma'"),
         ({"param_scheduler.0.type": "StepLr"}, "Did you mean 'StepLR'"),
         ({"train_cfg.max_epochs": 0}, "train_cfg.max_epochs must be a whole number from 1 on"),
