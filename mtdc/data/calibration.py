@@ -231,7 +231,8 @@ def check_intrinsics(matrix: np.ndarray, name: str) -> np.ndarray:
     """
     if matrix.shape != (3, 3) or not (np.issubdtype(matrix.dtype, np.floating) or np.issubdtype(matrix.dtype, np.integer)):
         raise DataError(f"{name} must be numbers (3, 3), not {matrix.dtype} of shape {matrix.shape}.")
-    matrix = matrix.astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):  # numpy warns about some NaN, and what float64 can't hold is infinite
+        matrix = matrix.astype(np.float64)
     if not np.isfinite(matrix).all():
         raise DataError(f"{name} hold NaN or infinity; expected a camera matrix in pixels.")
     if np.array_equal(matrix, np.eye(3)):
@@ -255,4 +256,4 @@ def _numbers_of_npy(path: Path) -> np.ndarray:
     matrix = read_npy(path, "intrinsics")
     if matrix.shape != (3, 3) or matrix.dtype.kind not in "iuf":
         raise DataError(f"intrinsics {path} holds {matrix.dtype} of the shape {matrix.shape}; expected numbers (3, 3).")
-    return matrix.astype(np.float64).reshape(-1)
+    return matrix.reshape(-1)

@@ -75,7 +75,7 @@ def _read_array(path: Path, row: Field) -> np.ndarray:
     if values.dtype.kind == "c":
         raise DataError(f"{row.name} {path} holds {values.dtype}; expected real numbers.")
     values = values[..., 0] if values.ndim == 3 and row.channels == 1 else values
-    with np.errstate(over="ignore"):  # what float32 can't hold is refused as infinite
+    with np.errstate(over="ignore", invalid="ignore"):  # what float32 can't hold is refused as infinite
         values = values.astype(np.float32)
     if not np.isfinite(values).all():
         raise DataError(f"{row.name} {path} holds NaN or infinite values; write {row.unknown:g} where a value is unknown.")

@@ -1,5 +1,7 @@
 """Calibration and intrinsics: hand-made files, and a real scan against the official sparse map."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -122,3 +124,14 @@ def test_real_scan_against_the_official_sparse_map(shared, camera):
     still = calibration.camera(camera).sparse_depth(scan)
     same = np.abs(still - official)[measured] < 1.5 / 256
     assert same.mean() > 0.7  # 0.73; a projection that is off by one pixel in u, v or camera: below 0.1
+
+
+def test_a_nan_that_numpy_warns_of_is_refused_quietly(tmp_path):
+    """The signalling kind, which only a damaged file holds."""
+    matrix = np.array([[20, 0, 6], [0, 20, 4], [0, 0, 1]], np.float32)
+    matrix.view(np.uint32)[0, 1] = 0x7FA00000
+    np.save(tmp_path / "K.npy", matrix)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(DataError, match="NaN or infinity"):
+            read_intrinsics(tmp_path / "K.npy")
