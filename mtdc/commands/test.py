@@ -45,6 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, or make a submission."""
+    from ..engine.distributed import processes
+
+    with processes(args.launcher):  # around everything: a mistake that all processes see is said by one of them
+        _test(args)
+    return 0
+
+
+def _test(args: argparse.Namespace) -> None:
     from ..engine.config import load_config, require, set_data_root
 
     cfg = load_config(args.config, args.cfg_options)
@@ -57,11 +65,11 @@ def run(args: argparse.Namespace) -> int:
         _measure(args, cfg, folder)
     else:
         _submit(args, cfg, folder)
-    return 0
 
 
 def _measure(args: argparse.Namespace, cfg: Any, folder: Path) -> None:
-    from ..engine.distributed import processes
+    from mmengine.dist import is_main_process
+
     from ..engine.result import check_writable, save_result
     from ..engine.runs import RESULT_NAME, evaluate
 
@@ -71,19 +79,14 @@ def _measure(args: argparse.Namespace, cfg: Any, folder: Path) -> None:
         cfg.test_dataloader.dataset.split = args.split
     out = args.out if args.out is not None else folder / RESULT_NAME
     check_writable(out)
-    with processes(args.launcher):
-        from mmengine.dist import is_main_process
-
-        result = evaluate(cfg, args.checkpoint, folder, args.save_depth, args.launcher)
-        main = is_main_process()
-    if main:
+    result = evaluate(cfg, args.checkpoint, folder, args.save_depth, args.launcher)
+    if is_main_process():
         save_result(out, result)
         report(result, out)
 
 
 def _submit(args: argparse.Namespace, cfg: Any, folder: Path) -> None:
     from ..engine import submission
-    from ..engine.distributed import processes
 
     for option, value in (("--out", args.out), ("--save-depth", args.save_depth)):
         if value is not None:
@@ -91,8 +94,7 @@ def _submit(args: argparse.Namespace, cfg: Any, folder: Path) -> None:
                 f"{option} and --submission don't go together: nothing is measured, and the archive holds the maps."
             )
     cfg.test_dataloader.dataset.split = args.split or submission.SPLIT
-    with processes(args.launcher):
-        made = submission.make_submission(cfg, args.checkpoint, folder, args.submission, args.allow_partial, args.launcher)
+    made = submission.make_submission(cfg, args.checkpoint, folder, args.submission, args.allow_partial, args.launcher)
     if made is not None:
         sys.stdout.write(f"{submission.describe(made)}\n")
 

@@ -59,8 +59,17 @@ def work_folder(config: str, given: Path | None) -> Path:
 
 def run(args: argparse.Namespace) -> int:
     """Train."""
-    from ..engine.config import load_config, set_data_root
     from ..engine.distributed import processes
+
+    with processes(args.launcher):  # around everything: a mistake that all processes see is said by one of them
+        _train(args)
+    return 0
+
+
+def _train(args: argparse.Namespace) -> None:
+    from mmengine.dist import barrier, is_main_process
+
+    from ..engine.config import load_config, set_data_root
     from ..engine.resuming import describe_run
     from ..engine.runs import train
 
@@ -74,16 +83,12 @@ def run(args: argparse.Namespace) -> int:
             f"{folder} holds {found}. Go on with it (--resume), remove it and start again (--overwrite), or name another "
             "folder (--work-dir)."
         )
-    with processes(args.launcher):
-        from mmengine.dist import is_main_process
-
-        result = train(cfg, folder, args.launcher, args.resume, args.overwrite)
-        main = is_main_process()
-    if result is not None and main:
+    barrier()  # all have looked into the folder before one writes there
+    result = train(cfg, folder, args.launcher, args.resume, args.overwrite)
+    if result is not None and is_main_process():
         from .test import report
 
         report(result, folder / "result.json")
         panels = sorted((folder / "panels").glob("*/*.png"), key=lambda path: path.stat().st_mtime)
         if panels:
             sys.stdout.write(f"a picture of it: {panels[-1]}\n")
-    return 0

@@ -299,11 +299,15 @@ def test_a_bad_file_in_one_process_ends_both_with_its_one_line(data, tmp_path):
     assert str(bad) in line
 
 
-def test_a_mistake_that_all_processes_see_is_said_once(data, tmp_path):
-    two = Forked(tmp_path, *endless(data, tmp_path, **{"model.width": 0}))
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [({"model.width": 0}, "model.width must be a whole number"), ({"modle.width": 1}, "Did you mean 'model'")],
+)
+def test_a_mistake_that_all_processes_see_is_said_once(mistake, message, data, tmp_path):
+    two = Forked(tmp_path, *endless(data, tmp_path, **mistake))
     assert two.wait() == [2, 2]
     (line,) = two.said()
-    assert "model.width must be a whole number" in line
+    assert message in line
 
 
 @pytest.mark.parametrize("which", [(0,), (0, 1)])
