@@ -80,6 +80,14 @@ def test_listing_finds_the_frames_that_were_made(quick):
     assert [row["frames"] for row in quick[0]["parts"]["listing"]["rows"]] == [500, 500]
 
 
+def test_batches_of_streets_ask_a_gpu_for_less(quick):
+    rows = [row for row in quick[0]["parts"]["world"]["rows"] if "operations" in row]
+    assert [row["batch"] for row in rows] == [1, 2, 1, 2]
+    for alone, pair in (rows[:2], rows[2:]):
+        assert alone["maps"] == pair["maps"] and "frames_s" not in alone
+        assert 1.4 * pair["operations"] < alone["operations"] and 1.4 * pair["waits"] < alone["waits"]
+
+
 def test_inference_compares_every_form_with_the_machine(quick):
     part = quick[0]["parts"]["inference"]
     for config in ("aux_image_kitti", "aux_image_street"):
