@@ -64,8 +64,8 @@ def run(settings: Settings) -> dict[str, Any]:
     rows = [{"size": shown_size(options.size), **row} for row in rows]
     notes = [
         f"Frames of {shown_size(options.size)}",
-        "Operations are the kernels that a GPU would be given, waits the times that the processor would wait for it, both counted "
-        "on a played device; nothing is timed there",
+        "Operations are the kernels that a GPU would be given, waits the times that the processor would wait for it: both are "
+        "counted on a played device, where nothing is timed",
     ]
     if settings.device == "cpu":
         notes.append("Frames a second on a GPU are not measured here")
