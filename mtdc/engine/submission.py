@@ -184,9 +184,10 @@ def check_frames(data: DepthDataset, allow_partial: bool) -> list[str]:
     names = [f"{data.sample_id(number)}.png" for number in range(len(data))]
     others = sorted(set(names) - set(_NAMES))
     if others:
+        hint = f"Did you mean --split {SPLIT}?" if data.split != SPLIT else "Take that file out."
         raise DataError(
             f"{OPTION}: the split '{data.split}' holds {others[0]}; KITTI's test frames are named {_NAMES[0]} to {_NAMES[-1]}. "
-            f"Did you mean --split {SPLIT}?"
+            f"{hint}"
         )
     if len(names) != FRAMES and not allow_partial:
         missing = next(name for name in _NAMES if name not in names)

@@ -202,6 +202,16 @@ def test_frames_of_another_set_are_refused(tmp_path, capsys):
     assert "Did you mean --split test_depth_completion_anonymous?" in one_line(capsys)
 
 
+def test_a_file_that_is_no_frame_is_named(tmp_path, capsys):
+    data = made_up(tmp_path / "data", frames=1)
+    folder = data / TEST_SET / "velodyne_raw"
+    (folder / "0000000000 (1).png").write_bytes((folder / NAMES[0]).read_bytes())
+    assert submit(data, "--allow-partial") == 2
+    error = one_line(capsys)
+    assert "holds 0000000000 (1).png" in error
+    assert error.endswith("Take that file out.")
+
+
 def test_a_frame_of_another_size_is_named_and_not_cropped(tmp_path, capsys):
     data = made_up(tmp_path / "data")
     cv2.imwrite(str(data / TEST_SET / "velodyne_raw" / NAMES[2]), np.full((375, 1242), 2560, np.uint16))
