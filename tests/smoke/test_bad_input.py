@@ -328,6 +328,7 @@ def test_points_without_an_echo_are_left_out(tmp_path, monkeypatch):
         (CAMERAS, VELODYNE.replace("R:", "X:"), "velo_to_cam.txt has no key 'R'"),
         (CAMERAS, VELODYNE.replace("T:", "X:"), "velo_to_cam.txt has no key 'T'"),
         (CAMERAS.replace("60 0 52", "nan 0 52"), VELODYNE, "'P_rect_02' holds NaN"),
+        (CAMERAS, VELODYNE.replace("T: 0", "T: inf"), "'T' holds NaN or infinity"),
         (CAMERAS.replace("60 0 52", "sixty 0 52"), VELODYNE, "'P_rect_02' has 0 numbers; expected 12"),
         (CAMERAS.replace("104 72", "1e9 1e9"), VELODYNE, "'S_rect_02' is 1e+09x1e+09"),
         (CAMERAS, VELODYNE.replace("T: 0 0 0", "T: -4 -76 -270"), "millimetres were probably meant: divide by 1000"),
