@@ -57,7 +57,8 @@ def processes(launcher: str) -> Iterator[None]:
             torch.distributed.barrier()  # nobody looks into the store any more, which one of the processes takes with it
         except BaseException as error:
             ended.set()
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun sends it to those that are ending already
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun sends it to those that are ending already
             _leave(store, error)
             raise
         finally:
@@ -96,13 +97,14 @@ def _watch(store: Any, ended: threading.Event) -> None:
 
 def _leave(store: Any, error: BaseException) -> None:
     """Tell the others that this process ends; returns in the first alone, which says why."""
-    first, lost = True, _is_lost_connection(error)
+    first, code, lost = True, _exit_code(error), _is_lost_connection(error)
     with suppress(RuntimeError):  # a store that is gone has told nobody
         if not store.check([_EXIT_CODE]):
-            store.set(_EXIT_CODE, str(_exit_code(error)))
+            store.set(_EXIT_CODE, str(code))
         first = store.add(_ENDED, 1) == 1
+        code = int(store.get(_EXIT_CODE))
     if not first:
-        raise SystemExit(int(store.get(_EXIT_CODE))) from error
+        raise SystemExit(code) from error
     if os.environ["RANK"] == "0" and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         end = time.monotonic() + _LINGER_S
         while store.add(_ENDED, 0) < int(os.environ["WORLD_SIZE"]) - lost and time.monotonic() < end:

@@ -180,6 +180,8 @@ def check_switches(cfg: Config) -> None:
     _check_ema(cfg)
     _check_compile(cfg)
     _check_optimiser(cfg.optim_wrapper)
+    if cfg.get("sync_batch_norm") not in (None, True, False):
+        raise ConfigError(f"sync_batch_norm must be True or False, not {cfg.sync_batch_norm!r}.")
 
 
 def _check_ema(cfg: Config) -> None:

@@ -320,6 +320,14 @@ def test_a_scheduler_that_ends_a_run_is_an_interruption(which, data, tmp_path):
     assert two.said() == ["mtdc train: interrupted. Go on with --resume."]
 
 
+def test_a_single_process_is_interrupted_by_it_too():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), processes("none"):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_process_that_is_killed_does_not_leave_the_other_waiting(rank, data, tmp_path):
     two = Forked(tmp_path, *endless(data, tmp_path))

@@ -314,6 +314,7 @@ def test_a_hash_tells_what_changes_the_weights():
         ({"optim_wrapper.clip_grad": 1.0}, "optim_wrapper.clip_grad must be None or a dict such as dict(max_norm=10)"),
         ({"optim_wrapper.clip_grad.type": "nrm"}, "optim_wrapper.clip_grad.type='nrm' is not known. Did you mean 'norm'"),
         ({"optim_wrapper.type": "AmpOptimWrapper"}, "precision is the model's here"),
+        ({"sync_batch_norm": "torch"}, "sync_batch_norm must be True or False, not 'torch'"),
         ({"emma.momentum": 0.1}, "has no 'emma'. Did you mean 'ema'"),
     ],
 )  # fmt: skip
