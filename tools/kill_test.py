@@ -89,7 +89,10 @@ def _test(args: argparse.Namespace) -> int:
     lab = Lab(folder)
     with tqdm(total=args.kills, initial=_kills(found), unit="kill") as bar:
         while _kills(found) < args.kills and (args.minutes is None or time.monotonic() - start < 60 * args.minutes):
-            run = lab.killed_run(len(found["runs"]), args.seed, args.kills - _kills(found))
+            try:
+                run = lab.killed_run(len(found["runs"]), args.seed, args.kills - _kills(found))
+            finally:
+                lab.end()
             found["runs"].append(run)
             found["seconds"] = round(before + time.monotonic() - start, 1)
             found["command"] = f"python tools/kill_test.py {shlex.join(['--kills', str(args.kills), '--seed', str(args.seed)])}"
@@ -136,6 +139,7 @@ class Started:
         """SIGKILL to the group: the process and its loader workers, at once."""
         os.killpg(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
+        self.exit_code = -signal.SIGKILL
 
 
 class Lab:
@@ -149,8 +153,14 @@ class Lab:
 
         self.folder = folder
         self.usual_s: dict[str, float] = {}
+        self.started: Started | None = None
         if not (folder / "data" / "val").is_dir():
             _write_data(folder / "data")
+
+    def end(self) -> None:
+        """End a training that is still under way: this program was interrupted."""
+        if self.started is not None and not self.started.ended():
+            self.started.kill()
 
     def reference(self, variant: str) -> Path:
         """The run of a variant that is left alone."""
@@ -171,6 +181,7 @@ class Lab:
         shutil.rmtree(work_dir, ignore_errors=True)
         kills: list[dict[str, Any]] = []
         problems: list[str] = []
+        how: str | None = "not yet"
         while len(kills) < most_kills and not problems:
             own_process = generator.integers(COMMAND_EVERY) == 0
             before = _progress(work_dir)
@@ -184,11 +195,13 @@ class Lab:
                 "how": how, "own_process": bool(own_process), "after_s": round(time.monotonic() - started.began, 3),
                 "in_a_write": bool(_half_written(work_dir)), "before_any_checkpoint": after == 0, "checkpoint_of_step": after,
             })  # fmt: skip
-            if after < before or (after == 0 and any(work_dir.glob("*.pth"))):
+            if after < before or (after == 0 and any(work_dir.glob("[!.]*.pth"))):
                 problems.append(f"after kill {len(kills)} the newest whole checkpoint is of step {after}, before of {before}")
-        if not problems and started.exit_code is None:
-            self._to_the_end(started := self._start(variant, work_dir, workers, _progress(work_dir) > 0, False))
-        if started.exit_code:
+        if not problems and how is not None:
+            started = self._start(variant, work_dir, workers, _progress(work_dir) > 0, False)
+            for _ in _watch(started):
+                pass
+        if started.exit_code and not self._was_finished():
             problems.append(f"exit code {started.exit_code}: {_last_line(self.folder / 'error.txt')}")
         if not problems:
             problems = differences(reference, work_dir)
@@ -197,6 +210,10 @@ class Lab:
         return {"variant": variant, "workers": workers, "kills": kills, "differences": problems}
 
     def _start(self, variant: str, work_dir: Path, workers: int, resume: bool, own_process: bool) -> Started:
+        self.started = self._started(variant, work_dir, workers, resume, own_process)
+        return self.started
+
+    def _started(self, variant: str, work_dir: Path, workers: int, resume: bool, own_process: bool) -> Started:
         words = ["train", str(CONFIG), "--data-root", str(self.folder / "data"), "--work-dir", str(work_dir)]
         words += ["--resume"] if resume else []
         words += ["--cfg-options", f"train_dataloader.num_workers={workers}", *VARIANTS[variant]]
@@ -232,6 +249,10 @@ class Lab:
                 break
         return None if started.ended() else how
 
+    def _was_finished(self) -> bool:
+        """Whether the last start found nothing to do: the kill came after the result and before the end of the process."""
+        return "the run is finished" in _last_line(self.folder / "error.txt")
+
     def _to_the_end(self, started: Started) -> float:
         for _ in _watch(started):
             pass
@@ -248,7 +269,6 @@ def _watch(started: Started) -> Iterator[None]:
         yield
         if time.monotonic() - started.began > GIVEN_UP_AFTER_S:
             started.kill()
-            started.exit_code = -signal.SIGKILL
             return
         time.sleep(0.001)
 

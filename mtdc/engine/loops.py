@@ -110,6 +110,11 @@ class _ExactLoop(BaseLoop):  # type: ignore[misc]  # mmengine has no types
             "processes": get_world_size(),
         }
 
+    def _take_up(self) -> None:
+        """Stand where the checkpoint was written: another may be written before the next step, by a validation."""
+        if self.resumed is not None:
+            self.data_epoch, self.began_at = self.resumed["epoch"], self._iter - self.resumed["batches"]
+
     def _batches_done(self) -> int:
         """Batches of the epoch under way that are trained on already.
 
@@ -159,6 +164,7 @@ class EpochLoop(_ExactLoop, EpochBasedTrainLoop):  # type: ignore[misc]
     def run(self) -> Any:
         """Train, from the start or from where the checkpoint was written."""
         self.runner.call_hook("before_train")
+        self._take_up()
         if self.resumed is not None and self.resumed["epoch"] != self._epoch:
             self._validate_if_due(self._epoch, self._max_epochs)
         while self._epoch < self._max_epochs and not self.stop_training:
@@ -214,8 +220,8 @@ class IterationLoop(_ExactLoop, IterBasedTrainLoop):  # type: ignore[misc]
         """Train, from the start or from where the checkpoint was written."""
         self.runner.call_hook("before_train")
         self.runner.call_hook("before_train_epoch")  # mmengine takes the whole training for one epoch
+        self._take_up()
         if self.resumed is not None:
-            self.data_epoch = self.resumed["epoch"]
             self._validate_if_due(self._iter, self._max_iters)
         batches = self._batches()
         while self._iter < self._max_iters and not self.stop_training:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import textwrap
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from support import kitti_tree, small_run
 
 from mtdc.commands import main
 from mtdc.data.dataset import DepthDataset
-from mtdc.engine.checkpoint import last_checkpoint, read_checkpoint
+from mtdc.engine.checkpoint import AtomicLocalBackend, last_checkpoint, read_checkpoint
 
 #: Nine frames in batches of two, the ninth dropped.
 STEPS_PER_EPOCH = 4
@@ -212,3 +213,46 @@ def test_settings_that_a_checkpoint_overrules_are_said(folder, whole, capsys):
         assert words in line
     (row,) = steps(folder / "changed")[12]
     assert json.loads(row)["lr"] == pytest.approx(1e-3 * 0.8**5), "the checkpoint's rate and schedule go on"
+
+
+def test_one_whole_checkpoint_and_the_best_are_there_at_every_instant(folder, monkeypatch):
+    """Looked at before and after every write and removal of a file, in a run that is stopped and gone on with."""
+    options = {"default_hooks.checkpoint.max_keep_ckpts": 1, "default_hooks.checkpoint.save_best": "rmse"}
+    options |= {"train_cfg.val_interval": 3}
+    work_dir, seen = folder / "kept", []
+
+    def look():
+        last = last_checkpoint(work_dir)
+        if seen or last is not None:
+            seen.append(read_checkpoint(last)["meta"]["iter"])
+            best = read_checkpoint(last)["message_hub"]["runtime_info"].get("best_ckpt")
+            assert best is None or read_checkpoint(work_dir / Path(best).name)
+
+    put, unlink = AtomicLocalBackend.put, Path.unlink
+    monkeypatch.setattr(AtomicLocalBackend, "put", lambda self, *words: (look(), put(self, *words), look()))
+    monkeypatch.setattr(Path, "unlink", lambda path, **words: (look(), unlink(path, **words), look()))
+    assert train(folder, "iterations.py", "kept_whole", **options) == 0
+    assert train(folder, "iterations.py", "kept", **options, **{"custom_hooks.0.in_validation": 6}) == 130
+    shutil.copy(work_dir / "iter_6.pth", work_dir / "iter_3.pth")  # as if killed before the old one was removed
+    shutil.copy(next(work_dir.glob("best_*")), work_dir / "best_rmse_iter_1.pth")
+    shutil.copytree(work_dir, folder / "elsewhere")
+    assert train(folder, "iterations.py", "kept", "--resume", **options) == 0
+    assert seen == sorted(seen) and set(seen) == {3, 6, 9, 11}
+    names = [sorted(path.name for path in folder.joinpath(name).glob("*.pth")) for name in ("kept", "kept_whole")]
+    assert names[0] == names[1] and len(names[0]) == 2
+    same_end(folder / "kept_whole", work_dir)
+    before = {path.name: path.read_bytes() for path in work_dir.iterdir() if path.is_file()}
+    assert train(folder, "iterations.py", "elsewhere", "--resume", **options) == 0
+    assert {path.name: path.read_bytes() for path in work_dir.iterdir() if path.is_file()} == before, "a copy leaves it alone"
+
+
+def test_text_in_a_checkpoint_is_not_run(folder, whole):
+    """mmengine runs ``meta['config']`` as a config file when it resumes."""
+    shutil.copytree(whole("iterations.py"), folder / "hostile")
+    path = last_checkpoint(folder / "hostile")
+    checkpoint = torch.load(path, weights_only=True)
+    mark = folder / "executed"
+    checkpoint["meta"]["config"] = f"open({str(mark)!r}, 'w').close()\n"
+    torch.save(checkpoint, path)
+    assert train(folder, "iterations.py", "hostile", "--resume", **{"train_cfg.max_iters": 12}) == 0
+    assert not mark.exists()

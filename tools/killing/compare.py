@@ -52,13 +52,16 @@ def differences(reference: Path, run: Path) -> list[str]:
 
 #: What belongs to a start of a run and not to its training.
 _OWN = {"time", "experiment_name", "cfg", "train/time", "train/data_time", "val/time", "val/data_time", "best_ckpt"}
+#: Written anew at each start, and before each step.
+_AT_THE_START = {"epoch", "iter"}
 
 
 def _unequal(expected: Any, found: Any, where: str) -> list[str]:
     if isinstance(expected, torch.Tensor) and isinstance(found, torch.Tensor):
         return [] if torch.equal(expected, found) else [where]
     if isinstance(expected, dict) and isinstance(found, dict):
-        keys = sorted((expected.keys() | found.keys()) - _OWN, key=str)
+        own = _OWN | (_AT_THE_START if where.endswith("runtime_info") else set())
+        keys = sorted((expected.keys() | found.keys()) - own, key=str)
         return [text for key in keys for text in _unequal(expected.get(key), found.get(key), f"{where}: {key}")]
     if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
         pairs = zip(expected, found, strict=True)
