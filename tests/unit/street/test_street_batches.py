@@ -132,14 +132,6 @@ def test_grounds_in_a_stack_are_each_its_own():
         assert (what[number] == KERB).any() <= (ground.kerb > 0)
 
 
-def test_a_flat_road_beside_one_with_kerbs_has_none():
-    """A ray that meets the road exactly at its edge, where a kerb of no height would stand."""
-    stack = Ground.stack([Ground(half_width=3.0), Ground(half_width=3.0, kerb=0.1)], "cpu")
-    origins = torch.tensor([0.0, 0.0, 1.5])[:, None, None].expand(3, 2, 1)
-    t, what = stack.meet(origins, torch.tensor([3.0, 10.0, -1.5])[:, None, None].expand(3, 2, 1))
-    assert t[0].item() == 1 and what.flatten().tolist() == [SIDE, KERB]
-
-
 def test_numbers_of_a_stack_are_columns_and_one_scene_stays_as_it_is():
     lights = [Light(lane_marks=(), sun=0.05, side_green=True), Light(lane_marks=(-1.5, 1.5), seed=7)]
     assert Light.stack(lights[:1], "cpu").sun == 0.05
