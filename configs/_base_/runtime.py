@@ -10,6 +10,4 @@ custom_hooks = [
     dict(type='IterationSeedHook'),
     dict(type='PanelHook', frames=4)]
 log_level = 'INFO'
-ema = None                      # dict(momentum=0.001): average the weights; the averaged ones are evaluated and saved
-compile = None                  # True, or dict(backend=...): torch.compile, in training
 sync_batch_norm = False         # True: batch norm over the frames of all processes

@@ -19,6 +19,8 @@ from ..model import AUTO
 CONFIGS_VARIABLE = "MTDC_CONFIGS"
 #: Top-level key that keeps the folder of the config's author in the configs that runs write.
 FOLDER_KEY = "config_folder"
+#: Off where a config says nothing. Not in a base config: mmengine lets no dict inherit a None.
+SWITCHES = ("ema", "compile")
 DATALOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 #: Keys that hold a dict or a list, where a config has them.
 _DICTS = ("model", "optim_wrapper", "default_hooks", "randomness", "train_cfg", "val_cfg", "test_cfg", "baselines")
@@ -79,6 +81,8 @@ def load_config(path_or_name: str | Path, options: Mapping[str, Any] | None = No
         if str(folder) not in sys.path:
             sys.path.append(str(folder))
     cfg.setdefault(FOLDER_KEY, str(path.resolve().parent))
+    for switch in SWITCHES:
+        cfg.setdefault(switch, None)
     opened: set[str] = set()
     for key in options or {}:
         _check_option(cfg, key, opened)

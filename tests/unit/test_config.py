@@ -110,6 +110,13 @@ def test_a_config_of_ones_own_inherits_a_shipped_one(tmp_path):
     assert cfg.model.network.type == "MultiTaskNetwork"
 
 
+def test_a_config_of_ones_own_switches_on_what_is_off(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("_base_ = '{{$MTDC_CONFIGS:configs}}/aux_image_kitti.py'\nema = dict(momentum=0.01)\n")
+    cfg = load_config(file)
+    assert cfg.ema == {"momentum": 0.01} and cfg.compile is None and load_config("aux_image_kitti").ema is None
+
+
 def test_data_root_reaches_every_data_set():
     cfg = load_config(REFERENCE)
     set_data_root(cfg, "elsewhere")

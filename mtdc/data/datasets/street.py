@@ -49,7 +49,7 @@ class StreetWorld(DepthDataset):
         fresh: Every epoch draws new frames.
         intrinsics: fx, fy, cx, cy in pixels; None is KITTI's camera.
         lidar: Keys of :class:`~mtdc.data.street.LidarOptions`; None is KITTI's HDL-64.
-        layouts, truth, filter_share, grow, grow_share, edge_band, cameras, one_camera, wet: As in
+        layouts, truth, filter_share, scan_share, grow, grow_share, edge_band, cameras, one_camera, wet: As in
             :class:`~mtdc.data.street.StreetOptions`.
         device: Where frames are drawn; a GPU asks for ``num_workers=0``, and draws the frames of a batch as one.
         inputs, targets, transforms, seed: As in every data set.
@@ -72,6 +72,7 @@ class StreetWorld(DepthDataset):
         layouts: Sequence[str] | None = None,
         truth: str = "filtered",
         filter_share: float = 1.0,
+        scan_share: float = 0.0,
         grow: int = 0,
         grow_share: float = 1.0,
         edge_band: int = 0,
@@ -96,6 +97,7 @@ class StreetWorld(DepthDataset):
             layouts=None if layouts is None else tuple(layouts),
             truth=truth,
             filter_share=filter_share,
+            scan_share=scan_share,
             grow=grow,
             grow_share=grow_share,
             edge_band=edge_band,

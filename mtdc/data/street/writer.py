@@ -186,8 +186,10 @@ def _open_state(folder: Path, wanted: dict[str, Any], frames: int) -> dict[str, 
                 f"{folder / DRIVE} exists without {_STATE}: it was not made by this command. Choose another folder."
             )
         return {**wanted, "frames": frames, "finished": 0}
+    # An option that is newer than the folder is, in a world of the same version, at the default that changes nothing.
+    defaults = _flat(json.loads(json.dumps(asdict(StreetOptions()))), "options.")
     for key, value in _flat(wanted).items():
-        before = _flat(found).get(key)
+        before = _flat(found).get(key, defaults.get(key))
         if before != value:
             raise DataError(
                 f"{folder} holds a street world with {key}={before}, not {value}; one folder holds one world. Choose another "

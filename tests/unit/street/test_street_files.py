@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -107,6 +108,12 @@ def test_another_world_in_the_folder_is_refused_and_named(tmp_path):
     with pytest.raises(DataError, match="seed=0, not 1"):
         write_street(tmp_path, 1, seed=1, options=OPTIONS, processes=1)
     path = tmp_path / "train" / "world.json"
+    state = json.loads(path.read_text())
+    del state["options"]["scan_share"]  # as written before there was such an option
+    path.write_text(json.dumps(state))
+    assert write_street(tmp_path, 1, options=OPTIONS, processes=1) == 0
+    with pytest.raises(DataError, match=r"options.scan_share=0.0, not 0.5"):
+        write_street(tmp_path, 1, options=replace(OPTIONS, scan_share=0.5), processes=1)
     path.write_text(path.read_text()[:20])
     with pytest.raises(DataError, match=r"world.json is no description"):
         write_street(tmp_path, 1, options=OPTIONS, processes=1)
