@@ -102,15 +102,23 @@ def loader(cfg: Config, name: str, dataset: DepthDataset | Subset[dict[str, Any]
     return {**settings, "dataset": dataset}
 
 
+def check_trainable(model: MultiTaskModel) -> None:
+    """Refuse to train what has no weights.
+
+    Raises:
+        ConfigError: Says what to do with it instead.
+    """
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ConfigError("this config has nothing to train: its network has no weights. Evaluate it with `mtdc test`.")
+
+
 def check_parts(cfg: Config, model: MultiTaskModel) -> None:
     """Refuse what a config alone shows to be wrong, before any work: also what the Runner would build in the middle of it.
 
     Raises:
         ConfigError: What is wrong and what to do.
     """
-    if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise ConfigError("this config has nothing to train: its network has no weights. Evaluate it with `mtdc test`.")
-    require(cfg, "train_cfg", "optim_wrapper")
+    require(cfg, "optim_wrapper")
     for name, task in model.network.tasks.items():
         if not len(task.losses):
             where = f"model.network.tasks.{name}"

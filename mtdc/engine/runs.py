@@ -30,7 +30,17 @@ from .distributed import share_batch_norm, wrapper_config
 from .logs import DescribedConfig, QuietRunner, writing
 from .loops import counts_epochs, loop_config, plain_train_cfg
 from .precision import resolve
-from .preparation import build_dataset, build_metrics, build_optimiser, check_parts, check_targets, loader, seed_of, unique
+from .preparation import (
+    build_dataset,
+    build_metrics,
+    build_optimiser,
+    check_parts,
+    check_targets,
+    check_trainable,
+    loader,
+    seed_of,
+    unique,
+)
 from .result import RESULT_NAME, result_dict, save_result
 from .resuming import check_folder, clear_folder, differences, resumable
 from .street import make_street
@@ -130,13 +140,15 @@ def train(
     Raises:
         ConfigError, DataError: Before anything is trained.
     """
-    require(cfg, "train_dataloader", "train_cfg", "randomness")
+    # Everything that the config alone can be wrong about comes before data are drawn, steps are timed or a file is written.
+    require(cfg, "train_dataloader", "randomness")
     check_folder(work_dir)
     seed = seed_of(cfg)
+    model = build_model(cfg.model)
+    check_trainable(model)
+    require(cfg, "train_cfg")
     cfg.train_cfg = plain_train_cfg(cfg.train_cfg)
     checkpoint = resumable(cfg, work_dir) if resume else None
-    # Everything that the config alone can be wrong about comes before data are drawn, steps are timed or a file is written.
-    model = build_model(cfg.model)
     check_parts(cfg, model)
     make_street(cfg)
     data = build_dataset(cfg.train_dataloader.dataset, "train_dataloader.dataset", model, model.target_fields, seed)

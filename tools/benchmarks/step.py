@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from mtdc.data.io import write_json
 from mtdc.engine.config import require
-from mtdc.engine.preparation import build_optimiser, check_parts
+from mtdc.engine.preparation import build_optimiser, check_parts, check_trainable
 from mtdc.engine.runs import train
 from mtdc.engine.strip import count_parameters
 from mtdc.model import MultiTaskModel, build_model, gramian
@@ -66,8 +66,10 @@ def check(settings: Settings) -> None:
         ConfigError: What a config lacks, or a faulty part.
     """
     for cfg in settings.load(CONFIGS).values():
-        require(cfg, "train_dataloader", "randomness")
-        check_parts(cfg, build_model(cfg.model))
+        require(cfg, "train_dataloader", "train_cfg", "randomness")
+        model = build_model(cfg.model)
+        check_trainable(model)
+        check_parts(cfg, model)
 
 
 def run(settings: Settings) -> dict[str, Any]:

@@ -13,6 +13,6 @@ train_cfg = dict(by_epoch=True, max_epochs=6, val_interval=2)
 param_scheduler = [dict(type="ExponentialLR", by_epoch=False, gamma=0.97)]
 default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=1, by_epoch=True, max_keep_ckpts=1, save_best="rmse"))
 custom_hooks = [dict(type="killing.parts.SlowWrites", pieces=6, pause_s=0.004), dict(type="PanelHook", frames=1)]
-ema = dict(_delete_=True, momentum=0.1)
+ema = dict(momentum=0.1)
 visualizer = dict(type="Visualizer", vis_backends=[dict(type="LocalVisBackend")])
 baselines = None
