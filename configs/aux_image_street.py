@@ -26,5 +26,5 @@ model = dict(
     weighting=dict(type='FixedWeighting', weights=dict(depth=1.0, image=1e-4)))
 
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=2e-3, weight_decay=1e-4))
-param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=True, convert_to_iter_based=True, T_max=8, end=8)]
-train_cfg = dict(by_epoch=True, max_epochs=8, val_interval=4)
+param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=True, convert_to_iter_based=True, T_max=6, end=6)]
+train_cfg = dict(by_epoch=True, max_epochs=6, val_interval=3)
