@@ -146,10 +146,10 @@ class _ExactLoop(BaseLoop):  # type: ignore[misc]  # mmengine has no types
         """Evaluate where the interval says so, and once only: also before the first step of a run that stopped before it."""
         self._decide_current_val_interval()
         due = self.runner.val_loop is not None and now >= self.val_begin and (now % self.val_interval == 0 or now == last)
-        done = self.runner.message_hub.get_info("validated_at") == self._iter
+        done = self.runner.message_hub.get_info("evaluated_at") == self._iter
         if now and due and (not done or now == last):  # the last is made again: the run's result is missing
             # Noted before: the checkpoint of a new best score is written within the validation.
-            self.runner.message_hub.update_info("validated_at", self._iter)
+            self.runner.message_hub.update_info("evaluated_at", self._iter)
             self.runner.val_loop.run()
 
 
