@@ -176,7 +176,11 @@ def _device(device: str | torch.device) -> torch.device:
 
 def _as_array(value: np.ndarray | Tensor, name: str) -> np.ndarray:
     if isinstance(value, Tensor):
-        value = value.detach().cpu().float().numpy() if value.dtype == torch.bfloat16 else value.detach().cpu().numpy()
+        try:
+            plain = value.detach().to_dense().cpu().resolve_neg()
+            value = (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()
+        except (TypeError, RuntimeError, NotImplementedError) as error:  # tensors that are no plain numbers in memory
+            raise DataError(f"{name} can't be taken from this tensor: {str(error).splitlines()[0]}") from error
     if not isinstance(value, np.ndarray):
         raise DataError(f"{name} must be a numpy array or a tensor, not {type(value).__name__}.")
     return value

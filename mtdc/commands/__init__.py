@@ -12,12 +12,13 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import UserError
+from ..interruption import terminated_as_interrupted
 
 COMMANDS = {
     "train": "train a config",
     "test": "evaluate a config on a data set",
     "evaluate": "compare two folders of KITTI depth PNGs, as the benchmark does",
-    "complete": "complete your own sparse depth: PNG, NPY, velodyne scans, folders",
+    "complete": "complete your own sparse depth: PNG, NPY, LiDAR clouds (.bin, .ply, .pcd), folders",
     "street": "make a street world on disk, in KITTI's layout",
     "strip": "cut a trained model down to what it needs at test time, and say what that saves",
 }
@@ -39,7 +40,8 @@ def main(argv: Sequence[str] | None = None, command: str | None = None) -> int:
         command = outer.parse_args(arguments[:1]).command
         argv = arguments[1:]
     try:
-        return _run(command, argv)
+        with terminated_as_interrupted():
+            return _run(command, argv)
     except UserError as error:
         sys.stderr.write(f"mtdc {command}: {error}\n")
         return 2
@@ -50,8 +52,18 @@ def main(argv: Sequence[str] | None = None, command: str | None = None) -> int:
         sys.stderr.write(f"mtdc {command}: {told}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write(f"mtdc {command}: interrupted." + (" Go on with --resume.\n" if command == "train" else "\n"))
+        again = " Go on with --resume." if command in ("train", "complete") else ""
+        sys.stderr.write(f"mtdc {command}: interrupted.{again}\n")
         return 130
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error) or "killed by signal" not in str(error):
+            raise
+        told = UserError(
+            f"a process that loads data was killed, probably as memory ran out: {error}. Set fewer of them with "
+            "--cfg-options train_dataloader.num_workers=N; a training goes on with --resume."
+        )
+        sys.stderr.write(f"mtdc {command}: {told}\n")
+        return 2
     except ImportError as error:
         if "libGL" not in str(error) and "libgthread" not in str(error):
             raise

@@ -24,14 +24,23 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument(
-        "inputs", nargs="+", metavar="INPUT", help="depth PNG, NPY, cloud (.bin, .ply, .pcd), or a folder of them"
+        "inputs", nargs="+", type=_named, metavar="INPUT", help="depth PNG, NPY, cloud (.bin, .ply, .pcd), or a folder of them"
     )
     parser.add_argument("--model", required=True, metavar="CONFIG", help="a config file or the name of a shipped config")
     parser.add_argument("--checkpoint", metavar="FILE", help="trained weights (not for methods without weights)")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder that results are written to")
+    parser.add_argument(
+        "--out", required=True, type=lambda text: Path(_named(text)), metavar="DIR", help="folder that results are written to"
+    )
     parser.add_argument("--device", metavar="NAME", help="cpu or cuda (default: cuda where there is one)")
     _add_camera(parser.add_argument_group("camera and LiDAR"))
     _add_results(parser.add_argument_group("results"))
+
+
+def _named(text: str) -> str:
+    """A path; the empty one, which a shell variable that is not set leaves, would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty path; is a shell variable not set?")
+    return text
 
 
 def _add_camera(group: argparse._ArgumentGroup) -> None:

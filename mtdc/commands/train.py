@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ def _train(args: argparse.Namespace) -> None:
     from mmengine.dist import barrier, is_main_process
 
     from ..engine.config import load_config, set_data_root
+    from ..engine.loops import plain_train_cfg
     from ..engine.resuming import describe_run
     from ..engine.runs import train
 
@@ -77,6 +79,8 @@ def _train(args: argparse.Namespace) -> None:
     if args.data_root:
         set_data_root(cfg, args.data_root)
     folder = work_folder(args.config, args.work_dir)
+    if isinstance(cfg.get("train_cfg"), Mapping):
+        cfg.train_cfg = plain_train_cfg(cfg.train_cfg)  # as checkpoints have it
     found = "" if args.resume or args.overwrite else describe_run(cfg, folder)
     if found:
         raise ConfigError(

@@ -106,7 +106,8 @@ def complete_files(completer: Completer, scans: ScanList, reader: ScanReader, op
             photo = photos.get(scan.path)
             try:
                 sources = [_hash(path) for path in (scan.path, photo) if path is not None]
-                if journal.is_whole(scan.name, sources, [scan.output(scans.out, folder) for folder in folders]):
+                results = [scan.output(scans.out, folder) for folder in folders]
+                if journal.is_whole(scan.name, sources, results):
                     kept += 1
                     continue
                 completed, image = _complete(completer, scan, reader, photo, options)
@@ -118,7 +119,7 @@ def complete_files(completer: Completer, scans: ScanList, reader: ScanReader, op
                 continue
             journal.begin()
             _write(scan, scans.out, completed, image, reader.intrinsics(scan.path), options)
-            journal.add(scan.name, sources)
+            journal.add(scan.name, sources, results)
             done += 1
     except DataError as error:
         so_far = f"{done + kept} of {len(scans)} scans were written to {scans.out} before"

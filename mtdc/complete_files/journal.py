@@ -1,16 +1,18 @@
 """What an output folder says of itself: with which settings it was made, and which results are whole.
 
 ``settings.json`` is written before the first result, and one line of ``completed.jsonl`` after all results of a scan, with the
-sha256 of the files that they were made from. So a result is taken for whole only if its line, its files and its scan are there
-and belong together, whenever the run was ended, and wherever scans and folder are by then.
+sha256 of the files that they were made from and of what was made. So a result is taken for whole only if its line, its files
+and its scan are there and belong together, whenever the run was ended, and wherever scans and folder are by then. A folder
+holds results of one kind of settings.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..data.io import atomic_path, write_json
 from ..data.raw_bytes import text_of
@@ -20,6 +22,13 @@ from .scans import JOURNAL, OUTPUT_FOLDERS, ScanList
 SETTINGS = "settings.json"
 #: Said in the settings, and no reason to refuse: two configs of one content are one model.
 _NOT_COMPARED = ("config",)
+
+
+class Entry(NamedTuple):
+    """A completed scan: hashes of what it was made from, and of what was made."""
+
+    sources: list[str]
+    results: list[str]
 
 
 class Journal:
@@ -32,26 +41,30 @@ class Journal:
         resume: Keep the results that are whole.
 
     Raises:
-        DataError: To be resumed, and the folder was made with other settings, or does not say with which.
+        DataError: The folder was made with other settings, or does not say with which.
     """
 
     def __init__(self, out: Path, settings: Mapping[str, Any], scans: ScanList, resume: bool) -> None:
         self.out = out
         # Through JSON: what is read back compares equal.
         self.settings = json.loads(json.dumps(settings))
-        self._whole: dict[str, list[str]] = {}
+        self._resume = resume
+        self._whole: dict[str, Entry] = {}
         self._begun = False
-        if resume and (out / SETTINGS).is_file():
+        if (out / SETTINGS).exists():
             self._compare(_settings_of(out))
             self._whole = _lines_of(out / JOURNAL)
         elif resume and any(scan.output(out, "depth").exists() for scan in scans):
             raise DataError(f"{out} holds results and no {SETTINGS} to go on with; leave --resume out to do all of them again.")
 
     def is_whole(self, name: str, sources: Sequence[str], results: Sequence[Path]) -> bool:
-        """Whether a scan's results are there, made from files of these hashes."""
-        return self._whole.get(name) == list(sources) and all(path.is_file() for path in results)
+        """Whether a scan's results are there as they were written, made from files of these hashes."""
+        entry = self._whole.get(name)
+        if not self._resume or entry is None or entry.sources != list(sources):
+            return False
+        return all(path.is_file() for path in results) and entry.results == hashes(results)
 
-    def add(self, name: str, sources: Sequence[str]) -> None:
+    def add(self, name: str, sources: Sequence[str], results: Sequence[Path]) -> None:
         """Note that all results of a scan are written.
 
         Raises:
@@ -59,7 +72,7 @@ class Journal:
         """
         try:
             with (self.out / JOURNAL).open("a", encoding="utf-8") as file:
-                file.write(_line(name, sources))
+                file.write(_line(name, Entry(list(sources), hashes(results))))
         except OSError as error:
             raise DataError(f"can't write {self.out / JOURNAL}: {error.strerror or error}.") from error
 
@@ -82,8 +95,8 @@ class Journal:
                 was, now = (_short(values.get(key)) for values in (earlier, self.settings))
                 differ = "" if was == now else f" ({was}, now {now})"
                 raise DataError(
-                    f"{self.out} was completed with another {key.replace('_', ' ')}{differ}: give another --out, or leave "
-                    "--resume out to do all of it again."
+                    f"{self.out} was completed with another {key.replace('_', ' ')}{differ}: give another --out, or remove "
+                    "that folder to do all of it again."
                 )
 
 
@@ -93,28 +106,33 @@ def _settings_of(out: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         earlier = None
     if not isinstance(earlier, dict):
-        raise DataError(f"{out / SETTINGS} is damaged; leave --resume out to do all of it again.")
+        raise DataError(f"{out / SETTINGS} is damaged, or not of `mtdc complete`: give another --out, or remove that file.")
     return earlier
 
 
-def _lines_of(path: Path) -> dict[str, list[str]]:
+def hashes(paths: Sequence[Path]) -> list[str]:
+    """sha256 of files."""
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+
+
+def _lines_of(path: Path) -> dict[str, Entry]:
     if not path.is_file():
         return {}
     with path.open(encoding="utf-8", errors="replace") as file:
         return dict(entry for entry in map(_entry, file) if entry)
 
 
-def _entry(line: str) -> tuple[str, list[str]] | None:
+def _entry(line: str) -> tuple[str, Entry] | None:
     # The last line of a run that was killed may be half a line: its scan is done again.
     try:
         entry = json.loads(line)
-        return str(entry["name"]), [str(source) for source in entry["sources"]]
+        return str(entry["name"]), Entry(*([str(word) for word in entry[key]] for key in Entry._fields))
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
 
 
-def _line(name: str, sources: Sequence[str]) -> str:
-    return json.dumps({"name": name, "sources": list(sources)}) + "\n"
+def _line(name: str, entry: Entry) -> str:
+    return json.dumps({"name": name, **entry._asdict()}) + "\n"
 
 
 def _short(value: Any) -> str:

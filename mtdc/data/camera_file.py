@@ -75,13 +75,32 @@ def _read_mapping(path: Path) -> Mapping[str, Any]:
     if "!!opencv" in text or text.startswith("%YAML:"):
         raise DataError(f"camera file {path} is in OpenCV's own YAML; write plain lists with the keys {', '.join(KEYS)}.")
     try:
-        values = json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
+        if path.suffix.lower() == ".json":
+            values = json.loads(text, object_pairs_hook=_without_repeats)
+        else:
+            values = yaml.safe_load(text)
+            _check_repeats(yaml.compose(text, Loader=yaml.SafeLoader))
     except (yaml.YAMLError, ValueError, RecursionError, AttributeError, TypeError, OverflowError) as error:
         kind = "JSON" if path.suffix.lower() == ".json" else "plain YAML"
         raise DataError(f"camera file {path} is no {kind}: {' '.join(str(error).split())[:200]}.") from error
     if not isinstance(values, Mapping):
         raise DataError(f"camera file {path} holds {type(values).__name__}; expected 'key: value' lines: {', '.join(KEYS)}.")
     return values
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; of a key that stands twice, json itself keeps the last value in silence."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"key '{next(key for key in keys if keys.count(key) > 1)}' stands there twice")
+    return values
+
+
+def _check_repeats(node: yaml.Node | None) -> None:
+    """Refuse a YAML file with a key twice, of which PyYAML keeps the last in silence."""
+    if isinstance(node, yaml.MappingNode):
+        _without_repeats([(str(key.value), None) for key, _ in node.value])
 
 
 def _check_keys(path: Path, values: Mapping[str, Any]) -> None:

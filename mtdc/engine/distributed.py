@@ -18,6 +18,7 @@ from mmengine.registry import HOOKS, MODEL_WRAPPERS
 from torch import Tensor, nn
 
 from ..errors import UserError
+from ..interruption import terminated_as_interrupted
 
 #: Ports that runs under SLURM meet at, one each by job and step: two runs may share a node.
 FIRST_PORT, PORTS = 20000, 20000
@@ -40,7 +41,7 @@ def processes(launcher: str) -> Iterator[None]:
         UserError: The launcher's environment variables are missing, or another process was killed.
         SystemExit: Another process has ended and says why.
     """
-    with _terminated_as_interrupted():
+    with terminated_as_interrupted():
         if launcher == "none":
             yield
             return
@@ -63,22 +64,6 @@ def processes(launcher: str) -> Iterator[None]:
             raise
         finally:
             torch.distributed.destroy_process_group()
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield  # Python sets handlers in the main thread alone
-        return
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _watch(store: Any, ended: threading.Event) -> None:

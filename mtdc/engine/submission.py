@@ -287,8 +287,8 @@ class PartialFrames:
         """
         record = self.folder / _MADE_BY
         with self._writing():
-            if not self.folder.exists():
-                self.folder.mkdir(parents=True)
+            if not self.folder.exists() or not any(self.folder.iterdir()):
+                self.folder.mkdir(parents=True, exist_ok=True)
                 write_json(record, made_by)
                 return []
             before = self._read(record)

@@ -117,10 +117,33 @@ def test_resume_with_other_settings_is_refused(tmp_path, config, capsys, monkeyp
     assert complete(*arguments) == 0
     before = contents(tmp_path / "out")
     capsys.readouterr()
-    assert complete(*arguments, *more) == 2
-    error = capsys.readouterr().err
-    assert said in error and "give another --out" in error and error.count("\n") == 1
-    assert contents(tmp_path / "out") == before
+    # Without --resume too: one folder would hold results of two kinds, with the settings of one.
+    for again in (arguments, arguments[:-1]):
+        assert complete(*again, *more) == 2
+        error = capsys.readouterr().err
+        assert said in error and "give another --out" in error and error.count("\n") == 1
+        assert contents(tmp_path / "out") == before
+
+
+def test_a_result_that_was_damaged_is_made_again(tmp_path, config, capsys):
+    arguments = (scans(tmp_path / "scans", 3), "--model", config, "--out", tmp_path / "out", "--resume")
+    assert complete(*arguments) == 0
+    before = contents(tmp_path / "out")
+    (tmp_path / "out/depth/001.png").write_bytes(before["depth/001.png"][:100])
+    capsys.readouterr()
+    assert complete(*arguments) == 0
+    assert "Kept 2 scans" in capsys.readouterr().out
+    after = contents(tmp_path / "out")
+    assert all(after[name] == before[name] for name in before if name != "completed.jsonl")
+
+
+def test_an_empty_path_is_not_the_current_folder(tmp_path, config, capsys, monkeypatch):
+    monkeypatch.chdir(scans(tmp_path / "scans", 1))
+    for arguments in (("", "--model", config, "--out", "out"), (".", "--model", config, "--out", "")):
+        with pytest.raises(SystemExit) as ended:
+            complete(*arguments)
+        assert ended.value.code == 2 and "is a shell variable not set?" in capsys.readouterr().err
+    assert [path.name for path in Path.cwd().iterdir()] == ["000.png"]
 
 
 def test_resume_where_nothing_says_how_it_was_made(tmp_path, config, capsys):
@@ -189,7 +212,7 @@ def test_notes_on_a_full_disk_end_with_one_line(tmp_path):
     found = ScanList([scans(tmp_path / "scans", 1)], tmp_path)
     (tmp_path / "completed.jsonl").symlink_to("/dev/full")
     with pytest.raises(DataError, match=r"can't write .*completed.jsonl: No space left on device\.$"):
-        Journal(tmp_path, {}, found, resume=False).add("000", ["hash"])
+        Journal(tmp_path, {}, found, resume=False).add("000", ["hash"], [])
 
 
 def test_memory_does_not_grow_with_the_folder(tmp_path, config):

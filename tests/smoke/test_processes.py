@@ -320,6 +320,23 @@ def test_a_scheduler_that_ends_a_run_is_an_interruption(which, data, tmp_path):
     assert two.said() == ["mtdc train: interrupted. Go on with --resume."]
 
 
+def test_loader_workers_that_a_scheduler_ends_first_are_the_same_interruption():
+    with pytest.raises(KeyboardInterrupt), processes("none"):
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Terminated. ")
+    with pytest.raises(RuntimeError, match="another"), processes("none"):
+        raise RuntimeError("another")
+
+
+def test_a_loader_worker_that_is_killed_is_said_in_one_line(data, tmp_path, capsys, monkeypatch):
+    def killed(*_, **__):
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
+
+    monkeypatch.setattr("mtdc.engine.runs.train", killed)
+    assert main(["train", "aux_image_kitti", "--work-dir", str(tmp_path / "run")]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "num_workers=N" in error and "--resume" in error
+
+
 def test_a_single_process_is_interrupted_by_it_too():
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt), processes("none"):

@@ -129,6 +129,15 @@ def test_a_run_goes_on_in_the_middle_of_an_epoch_to_the_last_bit(config, workers
     same_end(whole(config), folder / name)
 
 
+def test_the_same_command_again_finds_no_other_config(folder, capsys):
+    options = {"custom_hooks.0.after_step": 4}
+    assert train(folder, "iterations.py", "again", **options) == 130
+    capsys.readouterr()
+    assert train(folder, "iterations.py", "again", **options) == 2
+    error = capsys.readouterr().err
+    assert "holds a run up to iteration 3 (iter_3.pth). Go on with it (--resume)" in error
+
+
 def test_no_frame_is_loaded_again(folder, whole, monkeypatch, capsys):
     loaded = []
     load = DepthDataset.__getitem__

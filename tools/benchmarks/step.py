@@ -66,9 +66,10 @@ def check(settings: Settings) -> None:
         ConfigError: What a config lacks, or a faulty part.
     """
     for cfg in settings.load(CONFIGS).values():
-        require(cfg, "train_dataloader", "train_cfg", "randomness")
+        require(cfg, "train_dataloader", "randomness")
         model = build_model(cfg.model)
         check_trainable(model)
+        require(cfg, "train_cfg")
         check_parts(cfg, model)
 
 

@@ -136,6 +136,19 @@ def test_broken_json_and_missing_files(tmp_path):
     assert "does not exist" in refused(tmp_path / "gone.yaml")
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.json", '{"image_size": [8, 8], "K": [5, 5, 4, 4], "K": [6, 6, 4, 4]}'),
+        ("a.yaml", "image_size: [8, 8]\nK: [5, 5, 4, 4]\nK: [6, 6, 4, 4]\n"),
+    ],
+)
+def test_a_key_that_stands_twice_is_named(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=r"a\.(json|yaml) .*key 'K' stands there twice"):
+        read_camera(tmp_path / name)
+
+
 def test_an_extrinsic_that_may_be_inverted_is_doubted(tmp_path):
     assert read_camera(write(tmp_path, BASE)).doubt() is None
     inverse = np.linalg.inv(TRANSFORM).tolist()
