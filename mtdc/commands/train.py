@@ -70,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
 def _train(args: argparse.Namespace) -> None:
     from mmengine.dist import barrier, is_main_process
 
+    from ..engine.checkpoint import last_checkpoint
     from ..engine.config import load_config, set_data_root
     from ..engine.loops import plain_train_cfg
     from ..engine.resuming import describe_run
@@ -83,9 +84,9 @@ def _train(args: argparse.Namespace) -> None:
         cfg.train_cfg = plain_train_cfg(cfg.train_cfg)  # as checkpoints have it
     found = "" if args.resume or args.overwrite else describe_run(cfg, folder)
     if found:
+        first = "Go on with it (--resume), remove" if last_checkpoint(folder) else "Remove"
         raise ConfigError(
-            f"{folder} holds {found}. Go on with it (--resume), remove it and start again (--overwrite), or name another "
-            "folder (--work-dir)."
+            f"{folder} holds {found}. {first} it and start again (--overwrite), or name another folder (--work-dir)."
         )
     barrier()  # all have looked into the folder before one writes there
     result = train(cfg, folder, args.launcher, args.resume, args.overwrite)

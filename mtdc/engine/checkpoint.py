@@ -17,7 +17,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.registry import HOOKS
 
 from ..data.io import atomic_path
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, UserError
 from ..metrics.functional import BENCHMARK_UNITS
 from ..model import MultiTaskModel
 from .archive import load_archive
@@ -65,7 +65,12 @@ class PlainCheckpointHook(Hook):
             buffer.max_length = self.history
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
-        """Turn everything but tensors into plain values, in new containers: the runner goes on using the old ones."""
+        """Turn everything but tensors into plain values, in new containers: the runner goes on using the old ones.
+
+        Raises:
+            UserError: The weights are not finite; the checkpoints before this one stay.
+        """
+        _check_finite(checkpoint["state_dict"], checkpoint["meta"].get("iter"))
         for key, value in checkpoint.items():
             if key != "state_dict":
                 checkpoint[key] = _plain(value)
@@ -266,7 +271,7 @@ def last_checkpoint(work_dir: str | Path) -> Path | None:
     """
     folder = Path(work_dir)
     pointer = folder / POINTER_NAME
-    candidates = [[folder / Path(pointer.read_text().strip()).name]] if pointer.is_file() else []
+    candidates = [[folder / Path(pointer.read_text(errors="replace").strip()).name]] if pointer.is_file() else []
     candidates += [sorted(folder.glob(f"{kind}_*.pth"), key=_number, reverse=True) for kind in ("epoch", "iter")]
     newest: tuple[int, Path] | None = None
     for paths in candidates:
@@ -278,6 +283,15 @@ def last_checkpoint(work_dir: str | Path) -> Path | None:
                     newest = (iteration, path)
                 break
     return None if newest is None else newest[1]
+
+
+def _check_finite(weights: dict[str, Any], iteration: int | None) -> None:
+    wrong = [name for name, value in weights.items() if value.is_floating_point() and not bool(value.isfinite().all())]
+    if wrong:
+        raise UserError(
+            f"training has diverged: at iteration {iteration} {wrong[0]} holds NaN or infinity, so no checkpoint is written "
+            "and those before it stay. Lower optim_wrapper.optimizer.lr, or set optim_wrapper.clip_grad.max_norm=10."
+        )
 
 
 def _number(path: Path) -> int:

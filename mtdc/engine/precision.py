@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,10 @@ def resolve(model_cfg: dict[str, Any], work_dir: Path, resume: bool) -> None:
     file = work_dir / CHOICE_NAME
     choice: list[Any] = [None]
     if is_main_process():
-        if resume and file.is_file():
-            choice = [json.loads(file.read_text())["chosen"]]
-        else:
+        if resume:
+            with suppress(OSError, ValueError, TypeError, KeyError):  # a file that is damaged is measured anew
+                choice = [{key: json.loads(file.read_text())["chosen"][key] for key in CANDIDATES[0]}]
+        if choice[0] is None:
             seconds = measure([{**model_cfg, **candidate} for candidate in CANDIDATES])
             choice = [fastest(seconds)]
             work_dir.mkdir(parents=True, exist_ok=True)

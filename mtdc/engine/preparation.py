@@ -28,6 +28,7 @@ from .loops import counts_epochs
 from .switches import WindowOptimWrapper, check_switches
 
 #: Keys of a dataloader that the Runner takes beside torch's own.
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOADER_KEYS = {"dataset", "sampler", "batch_sampler", "num_batch_per_epoch", "collate_fn", "worker_init_fn"}
 #: Samplers of mmengine that don't say which epoch a frame is of.
 WITHOUT_EPOCH = ("DefaultSampler", "InfiniteSampler")
@@ -72,8 +73,8 @@ def seed_of(cfg: Config) -> int:
         ConfigError: There is none.
     """
     seed = cfg.get("randomness", {}).get("seed")
-    if not isinstance(seed, int):
-        raise ConfigError(f"randomness.seed must be a whole number, so that a run can be repeated, not {seed!r}.")
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise ConfigError(f"randomness.seed must be a whole number from 0 on, so that a run can be repeated, not {seed!r}.")
     return seed
 
 
@@ -125,7 +126,15 @@ def check_parts(cfg: Config, model: MultiTaskModel) -> None:
             raise ConfigError(
                 f"{where} has no loss, so it would not be trained. Add one, or leave the task out ({where}=None)."
             )
-    for key in ("max_epochs", "max_iters", "val_interval"):
+    level = cfg.get("log_level", "INFO")
+    if level not in LOG_LEVELS:
+        raise ConfigError(f"log_level={level!r} is not known.{did_you_mean(str(level), LOG_LEVELS)}")
+    default_hooks = cfg.get("default_hooks") or {}
+    for name, keys in {"checkpoint": ("interval", "max_keep_ckpts"), "logger": ("interval",)}.items():
+        for key in keys:
+            if (default_hooks.get(name) or {}).get(key) != -1:  # mmengine's word for never, and for all
+                _check_whole(default_hooks.get(name) or {}, key, 1, f"default_hooks.{name}")
+    for key in ("max_epochs", "max_iters", "val_interval", "val_begin"):
         _check_whole(cfg.train_cfg, key, 1, "train_cfg")
     for i, schedule in enumerate(cfg.get("param_scheduler") or ()):
         check_type(PARAM_SCHEDULERS, schedule, f"param_scheduler[{i}]", "schedule", {"convert_to_iter_based"})
@@ -187,6 +196,8 @@ def check_saving(saving: Mapping[str, Any] | None, metrics: list[DepthMetric]) -
         return
     if saving.get("out_dir") is not None:
         raise ConfigError(f"{where}.out_dir: checkpoints are in the work folder, where --resume looks: set --work-dir.")
+    if saving.get("filename_tmpl") not in (None, "epoch_{}.pth", "iter_{}.pth"):
+        raise ConfigError(f"{where}.filename_tmpl: --resume looks for epoch_<n>.pth and iter_<n>.pth; leave it out.")
     try:
         HOOKS.build(dict(saving))
     except (ValueError, TypeError, AssertionError, KeyError) as error:

@@ -25,6 +25,8 @@ from .result import RESULT_NAME
 BASELINE_FOLDER = "baselines"
 #: Files that were being written when a run was killed (:func:`mtdc.data.io.atomic_path` names them).
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp(\.\w+)?")
+#: Where a run is in its data, as its loop notes it.
+_PLACE = ("epoch", "batches", "batches_per_epoch", "batch_size", "processes")
 #: How many differing keys a line names.
 _KEYS_SHOWN = 4
 
@@ -46,8 +48,8 @@ def describe_run(cfg: Config, work_dir: Path) -> str:
     """What an earlier run left in a work folder, in words; '' where it left no checkpoint."""
     checkpoint = last_checkpoint(work_dir)
     if checkpoint is None:
-        broken = next(iter(_run_files(work_dir, "*.pth")), None)
-        return "" if broken is None else f"checkpoints of which none is a whole one, as {broken.name}"
+        broken = next(iter(_checkpoints(work_dir)), None)
+        return "" if broken is None else f"{broken.name}, which can't be gone on from"
     meta = read_checkpoint(checkpoint)["meta"]
     changed = differences(meta, cfg)
     return f"a run up to {_progress(meta)} ({checkpoint.name})" + (f", of another config: {changed}" if changed else "")
@@ -94,7 +96,10 @@ def resumable(cfg: Config, work_dir: Path) -> Path:
     checkpoint = last_checkpoint(work_dir)
     if checkpoint is None:
         raise ConfigError(f"{work_dir} holds no checkpoint to go on from. Start the run without --resume.")
-    meta, unit = read_checkpoint(checkpoint)["meta"], "epoch" if counts_epochs(cfg.train_cfg) else "iter"
+    found = read_checkpoint(checkpoint)
+    _check_whole_run(found, checkpoint)
+    _check_optimiser(found["meta"], cfg, checkpoint)
+    meta, unit = found["meta"], "epoch" if counts_epochs(cfg.train_cfg) else "iter"
     done, wanted = _epochs_done(meta) if unit == "epoch" else meta.get(unit), cfg.train_cfg.get(f"max_{unit}s")
     if isinstance(done, int) and isinstance(wanted, int) and done >= wanted and _has_result(cfg, work_dir, checkpoint):
         word = "epochs" if unit == "epoch" else "iterations"
@@ -105,13 +110,53 @@ def resumable(cfg: Config, work_dir: Path) -> Path:
     return checkpoint
 
 
+def _check_whole_run(checkpoint: Mapping[str, Any], path: Path) -> None:
+    """Refuse a file that holds weights and not all that a run goes on with.
+
+    Raises:
+        ConfigError: Names what it lacks.
+    """
+    meta = checkpoint["meta"]
+    place = meta.get("position")
+    kinds = {
+        "optimizer": isinstance(checkpoint.get("optimizer"), Mapping),
+        "message_hub": isinstance(checkpoint.get("message_hub"), Mapping),
+        "meta.iter": _is_count(meta.get("iter")),
+        "meta.epoch": _is_count(meta.get("epoch")),
+        "meta.position": place is None or (isinstance(place, Mapping) and all(_is_count(place.get(key)) for key in _PLACE)),
+    }
+    wrong = [name for name, right in kinds.items() if not right]
+    if wrong:
+        raise ConfigError(
+            f"{path}: no checkpoint to go on from; missing or damaged in it: {', '.join(wrong)}. To start from its weights "
+            "alone, name it as load_from in a config."
+        )
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _check_optimiser(meta: Mapping[str, Any], cfg: Config, path: Path) -> None:
+    """Refuse another optimiser than the one whose moments the checkpoint holds.
+
+    Raises:
+        ConfigError: Names both.
+    """
+    key = "optim_wrapper.optimizer.type"
+    there, here = (meta.get("settings") or {}).get(key), settings(cfg).get(key)
+    if there is not None and there != here:
+        raise ConfigError(f"{path} was trained with {key}={there}, and here it is {here}: its state fits one of them alone.")
+
+
 def _has_result(cfg: Config, work_dir: Path, checkpoint: Path) -> bool:
     if cfg.get("val_dataloader") is None:
         return True
     result: dict[str, Any] = {}
     with suppress(OSError, ValueError):
         result = json.loads((work_dir / RESULT_NAME).read_text(encoding="utf-8"))
-    measured = result.get("protocol", {}).get("checkpoint_sha256") == file_hash(checkpoint)
+    protocol = result.get("protocol") if isinstance(result, dict) else None
+    measured = isinstance(protocol, dict) and protocol.get("checkpoint_sha256") == file_hash(checkpoint)
     return measured and ("baselines" in result or not cfg.get("baselines"))
 
 
@@ -121,12 +166,21 @@ def clear_folder(work_dir: Path, everything: bool = False) -> None:
         path.unlink()
     if not everything:
         return
-    for path in _run_files(work_dir, "*.pth"):
+    for path in _checkpoints(work_dir):
         path.unlink()
     for name in (POINTER_NAME, RESULT_NAME, CHOICE_NAME):
         (work_dir / name).unlink(missing_ok=True)
-    for name in (PANEL_FOLDER, BASELINE_FOLDER):
-        shutil.rmtree(work_dir / name, ignore_errors=True)
+    for folder in (
+        *(work_dir / PANEL_FOLDER).glob("epoch_*"),
+        *(work_dir / PANEL_FOLDER).glob("iter_*"),
+        work_dir / BASELINE_FOLDER,
+    ):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _checkpoints(work_dir: Path) -> list[Path]:
+    """Files that are named as a run names its checkpoints; weights of other names are somebody's own."""
+    return [path for kind in ("epoch", "iter", "best") for path in _run_files(work_dir, f"{kind}_*.pth")]
 
 
 def _run_files(work_dir: Path, pattern: str, temporary: bool = False) -> list[Path]:

@@ -72,7 +72,7 @@ def test_commands_run(page, place, capsys):
     for program, *arguments in commands:
         assert program == "mtdc" and main(arguments) == 0
         assert "Completed 1 scan" in capsys.readouterr().out
-    assert sorted(path.stem for path in (place / "completed/depth").iterdir()) == ["0000000005", "1", "frame", "scan"]
+    assert sorted(path.stem for path in place.glob("completed*/depth/*")) == ["0000000005", "1", "frame", "scan"]
 
 
 def test_every_option_of_the_page_exists(page):

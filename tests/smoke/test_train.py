@@ -114,18 +114,19 @@ def test_a_used_work_folder_says_what_it_holds(data, tmp_path, capsys):
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before, "nothing was touched"
     cut = folder / "epoch_1.pth"
     cut.write_bytes(cut.read_bytes()[:2000])
-    assert "holds checkpoints of which none is a whole one, as epoch_1.pth" in refused(folder, *one)
+    assert "holds epoch_1.pth, which can't be gone on from. Remove it and start again (--overwrite)" in refused(folder, *one)
 
 
 def test_overwriting_removes_the_earlier_run_and_nothing_else(data, tmp_path):
     folder = tmp_path / "run"
     assert run("train", "aux_image_kitti", data, folder, *small_run()) == 0
     (folder / "notes.txt").write_text("mine")
+    (folder / "depth_only.pth").write_bytes(b"weights of somebody's own")
     half = folder / ".epoch_3.0123456789ab.tmp.pth"
     half.write_bytes(b"half")
     shorter = small_run(**{"train_cfg.max_epochs": 1})
     assert run("train", "aux_image_kitti", data, folder, "--overwrite", *shorter, "baselines=None") == 0
-    assert sorted(path.name for path in folder.glob("*.pth")) == ["epoch_1.pth"]
+    assert sorted(path.name for path in folder.glob("*.pth")) == ["depth_only.pth", "epoch_1.pth"]
     assert not half.exists()
     assert not (folder / "panels" / "epoch_2").exists()
     assert "baselines" not in json.loads((folder / "result.json").read_text())

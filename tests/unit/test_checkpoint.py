@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 from support import small_network, sparse_map
 
-from mtdc import DataError
+from mtdc import ConfigError, DataError, UserError
 from mtdc.engine.checkpoint import (
     AtomicLocalBackend,
     PlainCheckpointHook,
@@ -18,6 +18,8 @@ from mtdc.engine.checkpoint import (
     read_checkpoint,
     save_weights,
 )
+from mtdc.engine.config import load_config
+from mtdc.engine.resuming import resumable
 from mtdc.model import build_model
 
 
@@ -164,3 +166,25 @@ def test_a_checkpoint_does_not_grow_with_the_steps(tmp_path):
         kept = checkpoint["message_hub"]["log_scalars"]["train/loss"]["log"]
         assert kept.tolist() == [*map(float, range(steps - 999, steps)), -1.0], "the newest"
     assert sizes[0] == sizes[1]
+
+
+def test_weights_that_are_not_finite_are_not_written():
+    checkpoint = {"meta": {"iter": 7}, "state_dict": {"head.weight": torch.tensor([1.0, torch.nan])}}
+    with pytest.raises(UserError, match=r"diverged: at iteration 7 head.weight holds NaN .*those before it stay"):
+        PlainCheckpointHook().before_save_checkpoint(FakeRunner(), checkpoint)
+
+
+def test_weights_alone_are_no_run_to_go_on_from(tmp_path):
+    meta = {"iter": 4, "epoch": 1, "position": {"epoch": "x"}}
+    torch.save({"meta": meta, "state_dict": {"a": torch.ones(1)}}, tmp_path / "epoch_1.pth")
+    with pytest.raises(ConfigError, match=r"epoch_1.pth: .* damaged in it: optimizer, message_hub, meta.position\."):
+        resumable(load_config("aux_image_kitti"), tmp_path)
+
+
+def test_another_optimiser_than_the_checkpoints_is_refused(tmp_path):
+    key = "optim_wrapper.optimizer.type"
+    meta = {"iter": 4, "epoch": 1, "settings": {key: "SGD"}}
+    run = {"meta": meta, "state_dict": {"a": torch.ones(1)}, "optimizer": {}, "message_hub": {}}
+    torch.save(run, tmp_path / "epoch_1.pth")
+    with pytest.raises(ConfigError, match=f"trained with {key}=SGD, and here it is Adam"):
+        resumable(load_config("aux_image_kitti"), tmp_path)
