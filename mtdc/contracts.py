@@ -157,16 +157,19 @@ class Loss(nn.Module, ABC):
 
     #: Unit of the value, with the unit of the prediction as u ("u^2").
     unit: ClassVar[str]
+    #: Further maps that it is handed, in this order: keys of the batch (``gt_image``, ``sparse_depth``), which the data set
+    #: then loads, or fields of the task's own output (``depth_confidence``).
+    reads: tuple[str, ...] = ()
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__()
         self.weight = weight
 
     @abstractmethod
-    def forward(self, pred: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    def forward(self, pred: Tensor, target: Tensor, valid: Tensor, *maps: Tensor) -> Tensor:
         """Shapes: ``(B, C, H, W)`` twice and a bool ``(B, 1, H, W)``; for labels target and valid are ``(B, H, W)``.
 
-        The weight is applied by the task.
+        ``maps`` are those that ``reads`` names. The weight is applied by the task.
         """
 
 
@@ -180,11 +183,12 @@ class Task(nn.Module):
         width: The network's width (given by the network).
         losses: ``{term: loss config}``; a term that is None is left out.
         upsampling: How the head gets to full resolution (see :class:`~mtdc.layers.decoder.Decoder`).
+        raw_channels: Channels of the head's output; None: the field's.
     """
 
     #: Row of the field table that it predicts; ``gt_<name>`` is its target.
     field: Field
-    #: Keys of the batch that its target is made from, where the data set has none of its own.
+    #: Keys of the batch that its target is made from, where the data set has none of its own: inputs, or other tasks' targets.
     needs: tuple[str, ...] = ()
     #: Dropped by ``strip()`` unless it is named there.
     train_only: ClassVar[bool] = False
@@ -196,10 +200,11 @@ class Task(nn.Module):
         width: int,
         losses: Mapping[str, Any] | None = None,
         upsampling: str = "transposed_conv",
+        raw_channels: int | None = None,
     ) -> None:
         super().__init__()
-        self.head = Decoder(in_channels, stride, width, self.field.channels, upsampling)
-        self.losses = nn.ModuleDict()
+        self.head = Decoder(in_channels, stride, width, raw_channels or self.field.channels, upsampling)
+        self.losses: Any = nn.ModuleDict()
         with config_path("losses"):
             for term, cfg in (losses or {}).items():
                 if cfg is not None:
@@ -225,7 +230,18 @@ class Task(nn.Module):
         """``{term: scalar}``; an all-unknown target gives 0 with a finite gradient."""
         target = self.make_target(batch)
         valid = self.field.valid(target)
-        return {term: loss.weight * loss(fields[self.field.name], target, valid) for term, loss in self.losses.items()}
+        maps = {**batch, **fields}
+        terms = {}
+        for term, loss in self.losses.items():
+            more = (maps[key] for key in loss.reads)
+            terms[term] = loss.weight * loss(fields[self.field.name], target, valid, *more)
+        return terms
+
+    @property
+    def batch_keys(self) -> tuple[str, ...]:
+        """Keys of the batch that its target and its losses are made from, beside its own target."""
+        read = (key for loss in self.losses.values() for key in loss.reads)
+        return tuple(dict.fromkeys((*self.needs, *read)))
 
 
 @WEIGHTING.contract

@@ -17,7 +17,7 @@ from .contracts import Batch, Network, TaskOutput, Weighting
 from .data.preprocessor import BatchPreprocessor, unpad
 from .errors import ConfigError, did_you_mean
 from .registry import NETWORKS, WEIGHTING, build, config_path
-from .structures import INPUT_FIELDS, DepthSample, Field
+from .structures import INPUT_FIELDS, TARGET_FIELDS, DepthSample, Field
 
 #: What training replaces by what is fastest on its machine; anything else computes in float32.
 AUTO = "auto"
@@ -84,9 +84,24 @@ class MultiTaskModel(BaseModel):  # type: ignore[misc]
         return tuple(INPUT_FIELDS[key] for key in self.network.needs)
 
     @property
+    def training_input_fields(self) -> tuple[Field, ...]:
+        """What a data set must load as inputs in training: also what targets and losses are made from."""
+        return tuple(
+            {key: INPUT_FIELDS[key] for key in (*self.network.needs, *self._batch_keys) if key in INPUT_FIELDS}.values()
+        )
+
+    @property
     def target_fields(self) -> tuple[Field, ...]:
-        """What a data set must load for the losses."""
-        return tuple(self.network.fields.values())
+        """What a data set must load as targets in training: of each task, and what other targets and losses are made from."""
+        rows = {row.name: row for row in self.network.fields.values()}
+        for key in self._batch_keys:
+            if key in TARGET_FIELDS:
+                rows.setdefault(TARGET_FIELDS[key].name, TARGET_FIELDS[key])
+        return tuple(rows.values())
+
+    @property
+    def _batch_keys(self) -> tuple[str, ...]:
+        return tuple(key for task in self.network.tasks.values() for key in task.batch_keys)
 
     def forward(self, inputs: Batch, data_samples: list[DepthSample] | None = None, mode: str = "tensor") -> Any:
         """Run the network.

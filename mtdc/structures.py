@@ -89,6 +89,8 @@ GRAY_IMAGE = Field("image", 1, "gray value (ITU-R 601), 0..255", -1.0, "image")
 RGB_IMAGE = Field("image", 3, "RGB, 0..255", -1.0, "image")
 NORMALS = Field("normals", 3, "unit vector; camera frame x right, y down, z forward", 0.0, "normals", "normals")
 SEMANTICS = Field("semantics", 1, "class index", 255, "labels", "semantics")
+#: Rows of the targets that a loss or another task's target may read, by their key.
+TARGET_FIELDS = {f.target_key: f for f in (DEPTH, GRAY_IMAGE, NORMALS, SEMANTICS)}
 
 
 @dataclass

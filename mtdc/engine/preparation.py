@@ -35,10 +35,16 @@ WITHOUT_EPOCH = ("DefaultSampler", "InfiniteSampler")
 
 
 def build_dataset(
-    cfg: Mapping[str, Any], path: str, model: MultiTaskModel, targets: tuple[Field, ...], seed: int
+    cfg: Mapping[str, Any],
+    path: str,
+    model: MultiTaskModel,
+    targets: tuple[Field, ...],
+    seed: int,
+    inputs: tuple[Field, ...] | None = None,
 ) -> DepthDataset:
-    """The data set of a config, told to load what the network reads and these targets, and nothing else."""
-    data: DepthDataset = build(DATASETS, dict(cfg), path, inputs=model.input_fields, targets=targets, seed=seed)
+    """The data set of a config, told to load these inputs (None: what the network reads) and targets, and nothing else."""
+    inputs = model.input_fields if inputs is None else inputs
+    data: DepthDataset = build(DATASETS, dict(cfg), path, inputs=inputs, targets=targets, seed=seed)
     return data
 
 

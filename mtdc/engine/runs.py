@@ -151,7 +151,10 @@ def train(
     checkpoint = resumable(cfg, work_dir) if resume else None
     check_parts(cfg, model)
     make_street(cfg)
-    data = build_dataset(cfg.train_dataloader.dataset, "train_dataloader.dataset", model, model.target_fields, seed)
+    train_cfg = cfg.train_dataloader.dataset
+    data = build_dataset(
+        train_cfg, "train_dataloader.dataset", model, model.target_fields, seed, inputs=model.training_input_fields
+    )
     check_targets(model, data)
     train_loader = loader(cfg, "train_dataloader", data)
     resolve(cfg.model, work_dir, resume)

@@ -32,6 +32,6 @@ class BinaryCrossEntropy(Loss):
 
     unit = "nat"
 
-    def forward(self, pred: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    def forward(self, pred: Tensor, target: Tensor, valid: Tensor, *maps: Tensor) -> Tensor:
         """See :func:`binary_cross_entropy`."""
         return binary_cross_entropy(pred, target, valid)

@@ -28,6 +28,6 @@ class L1(Loss):
 
     unit = "u"
 
-    def forward(self, pred: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    def forward(self, pred: Tensor, target: Tensor, valid: Tensor, *maps: Tensor) -> Tensor:
         """See :func:`l1`."""
         return l1(pred, target, valid)

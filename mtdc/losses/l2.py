@@ -28,6 +28,6 @@ class L2(Loss):
 
     unit = "u^2"
 
-    def forward(self, pred: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    def forward(self, pred: Tensor, target: Tensor, valid: Tensor, *maps: Tensor) -> Tensor:
         """See :func:`l2`."""
         return l2(pred, target, valid)
