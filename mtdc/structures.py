@@ -85,10 +85,17 @@ INPUT_FIELDS = {f.name: f for f in (SPARSE_DEPTH, IMAGE, INTRINSICS)}
 
 #: What a task may predict. The gray and colour photo as targets are made from the image file.
 DEPTH = Field("depth", 1, "metres along the optical axis", 0.0, "depth", "groundtruth", 1 / 256)
+#: Depth at every pixel, where a data set has that beside its ground truth (the street world); what is measured there is depth.
+DENSE_DEPTH = Field("dense_depth", 1, "metres along the optical axis", 0.0, "depth", "dense", 1 / 256)
 GRAY_IMAGE = Field("image", 1, "gray value (ITU-R 601), 0..255", -1.0, "image")
 RGB_IMAGE = Field("image", 3, "RGB, 0..255", -1.0, "image")
 NORMALS = Field("normals", 3, "unit vector; camera frame x right, y down, z forward", 0.0, "normals", "normals")
 SEMANTICS = Field("semantics", 1, "class index", 255, "labels", "semantics")
+#: Cityscapes' classes by train id, which the street world's and KITTI's labels follow.
+CITYSCAPES_CLASSES = (
+    "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation", "terrain", "sky",
+    "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
+)  # fmt: skip
 #: Rows of the targets that a loss or another task's target may read, by their key.
 TARGET_FIELDS = {f.target_key: f for f in (DEPTH, GRAY_IMAGE, NORMALS, SEMANTICS)}
 

@@ -57,7 +57,7 @@ def build_metrics(cfg: Any, path: str, model: MultiTaskModel) -> list[DepthMetri
     configs = list(cfg) if isinstance(cfg, (list, tuple)) else [cfg]
     metrics = [build(METRICS, one, f"{path}[{i}]") for i, one in enumerate(configs)]
     for metric in metrics:
-        for field in metric.targets:
+        for field in metric.predictions:
             if field.name not in model.network.fields:
                 known = ", ".join(model.network.fields)
                 raise ConfigError(f"{path} measures '{field.name}', which the network doesn't predict; it predicts {known}.")

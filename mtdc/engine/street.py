@@ -15,13 +15,14 @@ from ..data.street.writer import write_street
 from ..errors import ConfigError, did_you_mean
 
 #: Keys of a config's ``street`` dict beside those of :class:`~mtdc.data.street.StreetOptions`.
-KEYS = {"splits", "seed", "processes"}
+KEYS = {"splits", "seed", "processes", "extra"}
 
 
 def make_street(cfg: Config) -> None:
     """Write the street world that a config's ``street`` asks for, into the data root of its training data.
 
-    ``street = dict(splits=dict(train=240, val=30), seed=0, size=(192, 640), ...)``. Frames that are there already are kept.
+    ``street = dict(splits=dict(train=240, val=30), seed=0, size=(192, 640), extra=('normals', 'semantics'), ...)``. Frames that
+    are there already are kept.
 
     Raises:
         ConfigError: An unknown key. DataError: The folder holds a world of other options.
@@ -31,10 +32,12 @@ def make_street(cfg: Config) -> None:
         return
     options = _options(street)
     root = Path(cfg.train_dataloader.dataset.data_root)
+    extra = tuple(street.get("extra") or ())
     if is_main_process():
         for split, frames in street.splits.items():
             with tqdm(desc=f"drawing streets ({split})", unit="frame", total=frames) as bar:
-                write_street(root, frames, street.get("seed", 0), split, options, (), street.get("processes"), _progress(bar))
+                seed, processes = street.get("seed", 0), street.get("processes")
+                write_street(root, frames, seed, split, options, extra, processes, _progress(bar))
     barrier()
 
 

@@ -5,7 +5,7 @@ The base class is here and not in ``contracts.py`` because it stands on mmengine
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from mmengine.evaluator import BaseMetric
 
@@ -28,7 +28,9 @@ class DepthMetric(BaseMetric):  # type: ignore[misc]  # mmengine has no types
     """
 
     #: Fields whose ground truth it needs, so that the data set loads them.
-    targets: ClassVar[tuple[Field, ...]]
+    targets: tuple[Field, ...]
+    #: Of these, the fields whose prediction it measures; None: all.
+    measures: tuple[Field, ...] | None = None
     #: Values of each frame by sample id, filled by ``compute_metrics``, in the same units as the mean.
     per_frame: dict[str, dict[str, float]]
 
@@ -37,6 +39,11 @@ class DepthMetric(BaseMetric):  # type: ignore[misc]  # mmengine has no types
         super().__init__(collect_device=collect_device, prefix=prefix or "none")
         self.prefix = prefix or self.default_prefix
         self.per_frame = {}
+
+    @property
+    def predictions(self) -> tuple[Field, ...]:
+        """Fields that the network must predict."""
+        return self.targets if self.measures is None else self.measures
 
     def protocol(self) -> dict[str, Any]:
         """How it measures, in plain words and numbers, for the result's file."""

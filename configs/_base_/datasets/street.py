@@ -1,6 +1,11 @@
 # The embedded street world (docs/street.md), written in KITTI's layout before the run and read like KITTI.
 data_root = 'data/street'
-street = dict(seed=0, size=(192, 640), splits=dict(train=240, val=30), processes=None)     # None: one for each core
+street = dict(
+    seed=0,
+    size=(192, 640),
+    splits=dict(train=240, val=30),
+    extra=('normals', 'semantics'),                 # targets of auxiliary tasks; 'dense' depth is there too
+    processes=None)                                 # None: one for each core
 
 train_dataloader = dict(
     batch_size=4,

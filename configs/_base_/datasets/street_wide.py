@@ -4,7 +4,7 @@
 _base_ = './street.py'
 
 data_root = 'data/street_wide'
-street = dict(size=(352, 1216), splits=dict(train=420, val=20), truth='raw', scan_share=0.4)
+street = dict(size=(352, 1216), splits=dict(train=420, val=20), extra=(), truth='raw', scan_share=0.4)
 train_dataloader = dict(
     batch_size=6,
     dataset=dict(

@@ -23,7 +23,7 @@ import numpy as np
 from ...contracts import Transform
 from ...errors import DataError
 from ...registry import DATASETS
-from ...structures import DEPTH, IMAGE, SPARSE_DEPTH, Field, Frame
+from ...structures import CITYSCAPES_CLASSES, DEPTH, IMAGE, SPARSE_DEPTH, Field, Frame
 from ..calibration import Calibration, read_calibration, read_intrinsics
 from ..dataset import DepthDataset
 from ..kitti_layout import (
@@ -62,7 +62,7 @@ class KittiDepthCompletion(DepthDataset):
         DataError: The folder, the split, or an input of some frame is missing; the text says where it was looked for.
     """
 
-    METAINFO: ClassVar[dict[str, Any]] = {"dataset": "kitti"}
+    METAINFO: ClassVar[dict[str, Any]] = {"dataset": "kitti", "classes": CITYSCAPES_CLASSES}
 
     def __init__(
         self,

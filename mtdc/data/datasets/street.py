@@ -21,17 +21,12 @@ import torch
 from ...contracts import Transform
 from ...errors import ConfigError
 from ...registry import DATASETS
-from ...structures import DEPTH, SPARSE_DEPTH, Field, Frame
+from ...structures import CITYSCAPES_CLASSES, DEPTH, SPARSE_DEPTH, Field, Frame
 from ..dataset import DepthDataset
 from ..maps import gray_of
 from ..street import LidarOptions, StreetFrame, StreetOptions, draw_frames
 from ..street.writer import DRIVE, split_seed
 
-#: Cityscapes' training classes, by train id.
-CLASSES = (
-    "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation", "terrain", "sky",
-    "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
-)  # fmt: skip
 #: The world's map by a field's folder, as on disk.
 _FOLDERS = {"groundtruth": "truth", "dense": "dense", "normals": "normals", "semantics": "semantics"}
 
@@ -58,7 +53,7 @@ class StreetWorld(DepthDataset):
         ConfigError: An option that the world doesn't have or can't take.
     """
 
-    METAINFO: ClassVar[dict[str, Any]] = {"dataset": "street", "classes": CLASSES}
+    METAINFO: ClassVar[dict[str, Any]] = {"dataset": "street", "classes": CITYSCAPES_CLASSES}
 
     def __init__(
         self,
