@@ -1,0 +1,10 @@
+# All auxiliary tasks at once: image, surface normals and semantic classes, shared by the paper's sum.
+# Against aux_image_kitti: two more tasks. Here: not trained.
+_base_ = '../aux_image_kitti.py'
+
+model = dict(
+    network=dict(
+        tasks=dict(
+            normals=dict(type='NormalsTask', losses=dict(cosine=dict(type='Cosine'))),
+            semantics=dict(type='SemanticsTask', classes=19, losses=dict(cross_entropy=dict(type='CrossEntropy'))))),
+    weighting=dict(weights=dict(normals=1.0, semantics=0.3)))

@@ -1,0 +1,10 @@
+# All auxiliary tasks at once: image, surface normals and semantic classes, shared by the paper's sum.
+# Against aux_image_street: two more tasks. Measured beside its twins: docs/auxiliary_study.md.
+_base_ = '../aux_image_street.py'
+
+model = dict(
+    network=dict(
+        tasks=dict(
+            normals=dict(type='NormalsTask', upsampling='sub_pixel', losses=dict(cosine=dict(type='Cosine'))),
+            semantics=dict(type='SemanticsTask', upsampling='sub_pixel', classes=19, losses=dict(cross_entropy=dict(type='CrossEntropy'))))),
+    weighting=dict(weights=dict(normals=1.0, semantics=0.3)))

@@ -1,0 +1,5 @@
+# B on the street world: encoder and depth module alone (Lu et al., CVPR 2020, Table 2). Against aux_image_street: no image task, no
+# sharing. Measured beside its twins: docs/auxiliary_study.md.
+_base_ = '../aux_image_street.py'
+
+model = dict(network=dict(sharing=dict(type='NoSharing'), tasks=dict(image=None)))

@@ -1,0 +1,8 @@
+# B + N + S: surface normals in place of the image, so that the graph stays that of B + I + S. Against aux_image_kitti: the task.
+# Here: not trained.
+_base_ = '../aux_image_kitti.py'
+
+model = dict(
+    network=dict(
+        tasks=dict(image=None, normals=dict(type='NormalsTask', losses=dict(cosine=dict(type='Cosine'))))),
+    weighting=dict(weights=dict(normals=1.0)))

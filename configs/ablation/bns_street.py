@@ -1,0 +1,8 @@
+# B + N + S: surface normals in place of the image, so that the graph stays that of B + I + S. Against aux_image_street: the task.
+# Measured beside its twins: docs/auxiliary_study.md.
+_base_ = '../aux_image_street.py'
+
+model = dict(
+    network=dict(
+        tasks=dict(image=None, normals=dict(type='NormalsTask', upsampling='sub_pixel', losses=dict(cosine=dict(type='Cosine'))))),
+    weighting=dict(weights=dict(normals=1.0)))

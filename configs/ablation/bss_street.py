@@ -1,0 +1,10 @@
+# B + semantics + S: semantic classes in place of the image, so that the graph stays that of B + I + S.
+# Against aux_image_street: the task. Measured beside its twins: docs/auxiliary_study.md.
+_base_ = '../aux_image_street.py'
+
+model = dict(
+    network=dict(
+        tasks=dict(
+            image=None,
+            semantics=dict(type='SemanticsTask', upsampling='sub_pixel', classes=19, losses=dict(cross_entropy=dict(type='CrossEntropy'))))),
+    weighting=dict(weights=dict(semantics=0.3)))

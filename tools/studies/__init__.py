@@ -1,0 +1,1 @@
+"""What ``tools/study.py`` trains, and the tables that it writes."""
