@@ -14,6 +14,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from .layers.decoder import Decoder
+from .layers.schedule import build_schedule
 from .registry import (
     CLASSICAL,
     ENCODERS,
@@ -153,6 +154,8 @@ class Loss(nn.Module, ABC):
 
     Args:
         weight: Factor of the term inside its task.
+        schedule: How the weight changes with training, ``dict(shape='linear', start=0.0, end=1.0, begin=0.0, until=0.5)``:
+            a further factor (see :class:`~mtdc.layers.schedule.Schedule`). None: it stays.
     """
 
     #: Unit of the value, with the unit of the prediction as u ("u^2").
@@ -161,15 +164,26 @@ class Loss(nn.Module, ABC):
     #: then loads, or fields of the task's own output (``depth_confidence``).
     reads: tuple[str, ...] = ()
 
-    def __init__(self, weight: float = 1.0) -> None:
+    def __init__(self, weight: float = 1.0, schedule: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         self.weight = weight
+        self.schedule = build_schedule(schedule)
+        self.progress = 0.0
+
+    def set_progress(self, progress: float) -> None:
+        """Share of training that is done, 0..1; said before every step."""
+        self.progress = progress
+
+    @property
+    def factor(self) -> float:
+        """What the task multiplies the value by now: the weight, and its schedule."""
+        return self.weight if self.schedule is None else self.weight * self.schedule(self.progress)
 
     @abstractmethod
     def forward(self, pred: Tensor, target: Tensor, valid: Tensor, *maps: Tensor) -> Tensor:
         """Shapes: ``(B, C, H, W)`` twice and a bool ``(B, 1, H, W)``; for labels target and valid are ``(B, H, W)``.
 
-        ``maps`` are those that ``reads`` names. The weight is applied by the task.
+        ``maps`` are those that ``reads`` names. The factor is applied by the task.
         """
 
 
@@ -234,7 +248,7 @@ class Task(nn.Module):
         terms = {}
         for term, loss in self.losses.items():
             more = (maps[key] for key in loss.reads)
-            terms[term] = loss.weight * loss(fields[self.field.name], target, valid, *more)
+            terms[term] = loss.factor * loss(fields[self.field.name], target, valid, *more)
         return terms
 
     @property

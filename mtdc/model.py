@@ -64,6 +64,8 @@ class MultiTaskModel(BaseModel):  # type: ignore[misc]
             self.weighting = build(WEIGHTING, weighting, "weighting", tasks=tuple(self.network.tasks))
         if self.channels_last:
             self.network.to(memory_format=torch.channels_last)
+        #: Share of training that is done, 0..1.
+        self.progress = 0.0
         #: Tasks left by strip(), or None for a whole model; written into checkpoints.
         self.keep: tuple[str, ...] | None = None
         self._shared: tuple[Tensor, ...] = ()
@@ -77,6 +79,16 @@ class MultiTaskModel(BaseModel):  # type: ignore[misc]
         """
         # The method, not the module: a compiled module would put a prefix before the names of all weights.
         self._compiled = torch.compile(self.network.outputs, **options)
+
+    def set_progress(self, progress: float) -> None:
+        """Tell every part that has a ``set_progress`` of its own which share of training is done, 0..1.
+
+        Training says it before each step, from the step's number alone: there is nothing to store for a resume.
+        """
+        self.progress = progress
+        for module in self.modules():
+            if module is not self and hasattr(module, "set_progress"):
+                module.set_progress(progress)
 
     @property
     def input_fields(self) -> tuple[Field, ...]:

@@ -46,6 +46,8 @@ from .resuming import check_folder, clear_folder, differences, resumable
 from .street import make_street
 from .switches import CompilingRunner, ema_hook
 
+#: Hooks that no config has to name.
+OWN_HOOKS = ("PlainCheckpointHook", "IterationSeedHook", "ShareBuffersHook", "ProgressHook")
 #: Two runs of one process need two names: mmengine keeps history and best scores by name, to the second.
 _run_number = itertools.count()
 
@@ -212,9 +214,9 @@ def train(
 
 
 def _own_hooks(cfg: Config) -> list[dict[str, Any]]:
-    """Hooks that no config has to name."""
+    """Those hooks that the config doesn't name, and that of its averaged weights."""
     named = {hook.get("type") for hook in cfg.get("custom_hooks") or ()}
-    own = [{"type": name} for name in ("PlainCheckpointHook", "IterationSeedHook", "ShareBuffersHook") if name not in named]
+    own = [{"type": name} for name in OWN_HOOKS if name not in named]
     average = ema_hook(cfg)
     return own + ([average] if average is not None else [])
 
