@@ -230,6 +230,8 @@ def _baselines(cfg: Config, work_dir: Path, launcher: str) -> dict[str, dict[str
     """Methods without weights on the validation frames, measured as the network was."""
     values = {}
     for name, method in cfg.baselines.items():
+        if method is None:  # a config that inherits it and leaves it out
+            continue
         changed = copy.deepcopy(cfg)
         changed.model = {"type": "MultiTaskModel", "network": {"type": "ClassicalNetwork", "method": method}}
         changed.test_dataloader, changed.test_evaluator, changed.test_cfg = cfg.val_dataloader, cfg.val_evaluator, cfg.val_cfg

@@ -34,6 +34,9 @@ class DepthByRegion(DepthMetric):
         truth: "dense" for a data set with depth at every pixel (the street world's ``dense`` folder), else "depth": its
             ground truth. Edges are looked for in dense truth alone.
         classes: Also by semantic class, for data sets with labels.
+        covered: With dense truth: count only the rows that the frame's ground truth covers, from its first row with a value
+            on. Above them a LiDAR measures nothing, and errors are those of a guess at walls and trees out of its reach.
+        max_depth_m: Pixels farther than this are not counted; None: no limit.
         bands_m: Bounds of the distance bands in metres; the last has no end.
         clamp_m: Predictions are limited to this range first; None: not at all.
         prefix: Put before the names with a slash.
@@ -49,6 +52,8 @@ class DepthByRegion(DepthMetric):
         self,
         truth: str = "dense",
         classes: bool = True,
+        covered: bool = True,
+        max_depth_m: float | None = 80.0,
         bands_m: Sequence[float] = BANDS_M,
         clamp_m: tuple[float, float] | None = (0.9, 100.0),
         prefix: str | None = None,
@@ -59,8 +64,10 @@ class DepthByRegion(DepthMetric):
         if list(bands_m) != sorted(set(bands_m)) or not len(bands_m):
             raise ConfigError(f"DepthByRegion: bands_m={tuple(bands_m)} must rise.")
         self.truth = DENSE_DEPTH if truth == "dense" else DEPTH
-        self.targets = (self.truth, SEMANTICS) if classes else (self.truth,)
+        self.covered = covered and truth == "dense"
+        self.targets = (self.truth, *(DEPTH,) * self.covered, *(SEMANTICS,) * classes)
         self.classes = classes
+        self.max_depth_m = np.inf if max_depth_m is None else float(max_depth_m)
         self.bands_m = tuple(float(bound) for bound in bands_m)
         self.clamp_m = None if clamp_m is None else (float(clamp_m[0]), float(clamp_m[1]))
 
@@ -73,13 +80,16 @@ class DepthByRegion(DepthMetric):
             )
             if prediction.shape != truth.shape:
                 raise DataError(f"{sample['sample_id']}: the depth is {prediction.shape}, its ground truth {truth.shape}.")
+            known = (truth > 0) & (truth <= self.max_depth_m)
+            if self.covered:
+                rows = (sample[DEPTH.target_key][0] > 0).any(dim=1).cpu().numpy()
+                known &= np.logical_or.accumulate(rows)[:, None]
             labels = sample[SEMANTICS.target_key].cpu().numpy() if self.classes else None
-            self.results.append((str(sample["sample_id"]), self._sums(prediction, truth, labels)))
+            self.results.append((str(sample["sample_id"]), self._sums(prediction, truth, known, labels)))
 
-    def _sums(self, prediction: np.ndarray, truth: np.ndarray, labels: np.ndarray | None) -> Sums:
+    def _sums(self, prediction: np.ndarray, truth: np.ndarray, known: np.ndarray, labels: np.ndarray | None) -> Sums:
         if self.clamp_m is not None:
             prediction = np.clip(prediction, *self.clamp_m)
-        known = truth > 0
         regions = {"all": known, **distance_bands(truth, self.bands_m)}
         if self.truth is DENSE_DEPTH:
             edges = depth_edges(truth)
@@ -116,7 +126,8 @@ class DepthByRegion(DepthMetric):
         return {
             "units": {_key(region, error): "mm" for region in regions for error in ("rmse", "mae")},
             "clamp_m": None if self.clamp_m is None else list(self.clamp_m),
-            "threshold": "ground truth > 0",
+            "threshold": "ground truth > 0" + ("" if np.isinf(self.max_depth_m) else f" and <= {self.max_depth_m:g} m"),
+            "rows": "from the first with ground truth on" if self.covered else "all",
             "truth": self.truth.name,
             "averaging": "sums over the region's pixels in all frames",
         }

@@ -17,7 +17,7 @@ ERRORS = {
     "at edges, RMSE": "dense/edges/rmse",
     "off edges, RMSE": "dense/off_edges/rmse",
 }
-BANDS = ("0_20m", "20_40m", "40_60m", "60_80m", "80m_on")
+BANDS = ("0_20m", "20_40m", "40_60m", "60_80m")
 #: Classes of the paper's Fig. 8b and the others that the street world shows.
 CLASSES = (
     "road", "sidewalk", "car", "person", "bicycle", "pole", "traffic_sign", "vegetation", "building", "wall", "fence",
@@ -27,7 +27,7 @@ CLASSES = (
 
 def tables(rows: Sequence[Row]) -> str:
     """Four markdown tables: errors, gain over the reference, by distance, by class; millimetres."""
-    bands = {band.replace("_", "-").replace("-on", " on"): f"dense/{band}/rmse" for band in BANDS}
+    bands = {band.replace("_", "-"): f"dense/{band}/rmse" for band in BANDS}
     classes = {name.replace("_", " "): f"dense/{name}/rmse" for name in CLASSES}
     return "\n\n".join(
         (

@@ -17,7 +17,7 @@ def sample(prediction, truth, labels, name="a"):
 
 
 def measure(*samples, **options):
-    metric = DepthByRegion(**options)
+    metric = DepthByRegion(**{"covered": False, "max_depth_m": None, **options})
     metric.dataset_meta = {"dataset": "any"}
     metric.process(None, samples)
     return metric.compute_metrics(metric.results), metric
@@ -44,6 +44,18 @@ def test_predictions_are_held_in_the_range_first():
     assert values["80m_on/mae"] == pytest.approx(10_000)
     values, _ = measure(sample([[500.0]], [[90.0]], [[0]]), clamp_m=None)
     assert values["mae"] == pytest.approx(410_000)
+
+
+def test_far_pixels_and_rows_above_the_ground_truth_are_not_counted():
+    one = sample([[1.0], [11], [12], [95]], [[10.0], [10], [10], [90]], [[0]] * 4)
+    one["gt_depth"] = torch.tensor([[[0.0], [10], [0], [90]]])
+    values, metric = measure(one, covered=True, max_depth_m=80.0)
+    # The first row is above the ground truth, the last one too far: errors of 1 and 2 m are left.
+    assert values["mae"] == pytest.approx(1500)
+    assert "80m_on/mae" not in values
+    assert [row.name for row in metric.targets] == ["dense_depth", "depth", "semantics"]
+    values, _ = measure(one, covered=False, max_depth_m=80.0)
+    assert values["mae"] == pytest.approx(1000 * (9 + 1 + 2) / 3)
 
 
 def test_without_labels_and_against_the_benchmarks_truth():
