@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, get_args
 
 import numpy as np
 from torch import Tensor, nn
 
+from .errors import ConfigError
 from .layers.decoder import Decoder
 from .layers.schedule import build_schedule
 from .registry import (
@@ -30,7 +31,7 @@ from .registry import (
     build,
     config_path,
 )
-from .structures import Field, Frame
+from .structures import DEPTH_CONFIDENCE, INPUT_FIELDS, Field, Frame, Kind
 
 #: Inputs and targets of a batch by key: ``sparse_depth (B, 1, H, W)``, ``gt_depth (B, 1, H, W)``, ``intrinsics (B, 3, 3)``, ...
 Batch = Mapping[str, Tensor]
@@ -159,7 +160,11 @@ class Loss(nn.Module, ABC):
     """
 
     #: Unit of the value, with the unit of the prediction as u ("u^2").
-    unit: ClassVar[str]
+    unit: str
+    #: Kinds of fields that it can compare; a task of another kind refuses it.
+    kinds: tuple[Kind, ...] = get_args(Kind)
+    #: False: it reads neither target nor valid, and counts where there is no label too.
+    needs_target: ClassVar[bool] = True
     #: Further maps that it is handed, in this order: keys of the batch (``gt_image``, ``sparse_depth``), which the data set
     #: then loads, or fields of the task's own output (``depth_confidence``).
     reads: tuple[str, ...] = ()
@@ -202,6 +207,8 @@ class Task(nn.Module):
 
     #: Row of the field table that it predicts; ``gt_<name>`` is its target.
     field: Field
+    #: Rows of what ``decode`` gives beside it.
+    extra_fields: tuple[Field, ...] = ()
     #: Keys of the batch that its target is made from, where the data set has none of its own: inputs, or other tasks' targets.
     needs: tuple[str, ...] = ()
     #: Dropped by ``strip()`` unless it is named there.
@@ -219,10 +226,27 @@ class Task(nn.Module):
         super().__init__()
         self.head = Decoder(in_channels, stride, width, raw_channels or self.field.channels, upsampling)
         self.losses: Any = nn.ModuleDict()
-        with config_path("losses"):
+        with config_path("losses") as where:
             for term, cfg in (losses or {}).items():
                 if cfg is not None:
-                    self.losses[term] = build(LOSSES, cfg, term)
+                    loss: Loss = build(LOSSES, cfg, term)
+                    self._check_loss(loss, f"{where}.{term}")
+                    self.losses[term] = loss
+
+    def _check_loss(self, loss: Loss, where: str) -> None:
+        name = type(loss).__name__
+        if self.field.kind not in loss.kinds:
+            raise ConfigError(
+                f"{where} ({name}) compares {', '.join(loss.kinds)}, and '{self.field.name}' is of the kind {self.field.kind}."
+            )
+        own = {row.name for row in (self.field, *self.extra_fields)}
+        for key in loss.reads:
+            if key not in own and key not in INPUT_FIELDS and not key.startswith("gt_"):
+                advice = " Set its uncertainty='laplace' or 'gaussian'." if key == DEPTH_CONFIDENCE.name else ""
+                raise ConfigError(
+                    f"{where} ({name}) reads '{key}': it is neither an input nor a target (gt_...), and the task gives "
+                    f"{', '.join(sorted(own))} alone (Task.field, extra_fields).{advice}"
+                )
 
     def forward(self, stream: Tensor) -> tuple[Tensor, Tensor]:
         """Raw output ``(B, C, H, W)`` and the head's last hidden map, which a refinement may read."""

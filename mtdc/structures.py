@@ -85,6 +85,8 @@ INPUT_FIELDS = {f.name: f for f in (SPARSE_DEPTH, IMAGE, INTRINSICS)}
 
 #: What a task may predict. The gray and colour photo as targets are made from the image file.
 DEPTH = Field("depth", 1, "metres along the optical axis", 0.0, "depth", "groundtruth", 1 / 256)
+#: What a depth network expects of its own error.
+DEPTH_CONFIDENCE = Field("depth_confidence", 1, "standard deviation of the depth, metres", 0.0, "depth")
 #: Depth at every pixel, where a data set has that beside its ground truth (the street world); what is measured there is depth.
 DENSE_DEPTH = Field("dense_depth", 1, "metres along the optical axis", 0.0, "depth", "dense", 1 / 256)
 GRAY_IMAGE = Field("image", 1, "gray value (ITU-R 601), 0..255", -1.0, "image")

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..contracts import Loss
 from ..registry import LOSSES
-from .reduction import mean_over_valid
+from .reduction import full_precision, mean_over_valid
 
 #: Smallest probability that is told from 0, so that the logarithm stays above -14.
 EPSILON = 1e-6
@@ -22,7 +22,7 @@ EPSILON = 1e-6
 
 def binary_cross_entropy(pred: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     """Mean of -(t log p + (1 - t) log(1 - p)) over valid pixels; float32 inside, also under autocast."""
-    pred = pred.float().clamp(EPSILON, 1 - EPSILON)
+    pred = full_precision(pred).clamp(EPSILON, 1 - EPSILON)
     return mean_over_valid(-(target * pred.log() + (1 - target) * (1 - pred).log()), valid)
 
 
@@ -31,6 +31,7 @@ class BinaryCrossEntropy(Loss):
     """Binary cross entropy of a probability."""
 
     unit = "nat"
+    kinds = ("map", "image")
 
     def forward(self, pred: Tensor, target: Tensor, valid: Tensor, *maps: Tensor) -> Tensor:
         """See :func:`binary_cross_entropy`."""

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from ..contracts import Loss
 from ..registry import LOSSES
-from .reduction import mean_over_valid
+from .reduction import full_precision, mean_over_valid
 
 
 def l2(pred: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     """Mean of (pred - target)^2 over valid pixels."""
-    return mean_over_valid((pred.float() - target).square(), valid)
+    return mean_over_valid((full_precision(pred) - target).square(), valid)
 
 
 @LOSSES.register_module()

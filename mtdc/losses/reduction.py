@@ -1,7 +1,8 @@
-"""The mean over known pixels that every loss ends with."""
+"""What losses are made of: means over known pixels, differences of neighbours, and depth in other domains."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 
@@ -13,3 +14,44 @@ def mean_over_valid(values: Tensor, valid: Tensor) -> Tensor:
     """
     mask = valid.expand_as(values)
     return values.where(mask, 0).sum() / mask.sum().clamp(min=1)
+
+
+def full_precision(values: Tensor) -> Tensor:
+    """Half precision to float32; float32 and float64 as they are."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def neighbour_differences(values: Tensor, valid: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Absolute differences along rows, then along columns, each with where both pixels are valid.
+
+    Shapes: ``(B, C, H, W)``, ``(B, 1, H, W)`` -> ``(B, C, H, W - 1)`` with its mask, and ``(B, C, H - 1, W)`` with its own.
+    """
+    across = (values[..., 1:] - values[..., :-1]).abs()
+    down = (values[..., 1:, :] - values[..., :-1, :]).abs()
+    return [(across, valid[..., 1:] & valid[..., :-1]), (down, valid[..., 1:, :] & valid[..., :-1, :])]
+
+
+def inverse_depth(depth: Tensor, floor: float) -> Tensor:
+    """1 / depth from ``floor`` on, and the tangent there below it: finite, and with a gradient, at and below zero.
+
+    A depth that is linear in training may be negative; a clamp would leave it there for good.
+    """
+    above = depth.clamp(min=floor)
+    return 1 / above + (above - depth) / floor**2
+
+
+def log_depth(depth: Tensor, floor: float) -> Tensor:
+    """ln(depth) from ``floor`` on, and the tangent there below it, as in :func:`inverse_depth`."""
+    above = depth.clamp(min=floor)
+    return above.log() - (above - depth) / floor
+
+
+def positive(name: str, value: float) -> float:
+    """A parameter that must be above 0.
+
+    Raises:
+        ValueError: It isn't.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise ValueError(f"{name} must be a number above 0, not {value!r}")
+    return value
