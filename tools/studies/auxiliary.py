@@ -49,7 +49,7 @@ class Budget(NamedTuple):
 
 #: "cpu" ends within two hours on two cores; "gpu" is for a machine that has one; "smoke" shows that all of it works.
 BUDGETS = {
-    "cpu": Budget(train=400, test=60, epochs=12, batch=4, crop=(160, 320)),
+    "cpu": Budget(train=400, test=60, epochs=8, batch=4, crop=(160, 320)),
     "gpu": Budget(train=4000, test=200, epochs=20, batch=16, crop=(192, 640)),
     "smoke": Budget(train=4, test=2, epochs=1, batch=2, crop=(96, 96)),
 }
