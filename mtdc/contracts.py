@@ -46,10 +46,15 @@ class Prepared(NamedTuple):
 
 
 class TaskOutput(NamedTuple):
-    """One task's raw head output and, decoded from it, ``{field name: tensor}`` in physical units."""
+    """One task's raw head output and, decoded from it, ``{field name: tensor}`` in physical units.
+
+    ``intermediate`` is a prediction from an earlier stage, in training and where the sharing asks for one: the task's own
+    losses are taken of it as well.
+    """
 
     raw: Tensor
     fields: dict[str, Tensor]
+    intermediate: TaskOutput | None = None
 
 
 @INPUTS.contract
@@ -117,8 +122,13 @@ class Sharing(nn.Module, ABC):
 
     The constructor is given ``tasks`` (names), ``strides`` and ``widths`` (of the trunks' stages).
 
-    Promises: changing a stream that ``reads(task)`` leaves out leaves the task's output bit-equal.
+    Promises: changing a stream that ``reads(task)`` leaves out leaves the task's output bit-equal; any number of
+    tasks from 1 on.
     """
+
+    #: Stage after which every task predicts a first time in training, from its own trunk's stream as the stage leaves it
+    #: (PAD-Net; ``trunks()`` are then the tasks); None: nowhere.
+    intermediate: int | None = None
 
     @abstractmethod
     def trunks(self) -> tuple[str, ...]:
@@ -126,7 +136,11 @@ class Sharing(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, n: int, streams: dict[str, Tensor], shared: Tensor | None) -> tuple[dict[str, Tensor], Tensor | None]:
-        """After stage n: the streams as the next stage reads them, and the shared stream (None where there is none)."""
+        """After stage n: the streams as the next stage reads them, and what goes on beside them (None where nothing does).
+
+        ``shared`` is what the call after stage n - 1 returned, None before: a stream of the sharing's own, or the tasks' maps
+        side by side where they aren't the trunks' to read.
+        """
 
     @abstractmethod
     def join(self, streams: dict[str, Tensor], shared: Tensor | None) -> dict[str, Tensor]:

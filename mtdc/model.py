@@ -13,7 +13,7 @@ from mmengine.model import BaseModel
 from mmengine.registry import MODELS
 from torch import Tensor
 
-from .contracts import Batch, Network, TaskOutput, Weighting
+from .contracts import Batch, Network, Task, TaskOutput, Weighting
 from .data.preprocessor import BatchPreprocessor, unpad
 from .errors import ConfigError, did_you_mean
 from .registry import NETWORKS, WEIGHTING, build, config_path
@@ -139,7 +139,7 @@ class MultiTaskModel(BaseModel):  # type: ignore[misc]
             outputs, self._shared = (self._compiled or self.network.outputs)(prepared)
         targets = {key: torch.stack([sample.get(key) for sample in data_samples]) for key in self._target_keys(data_samples)}
         batch = {**inputs, **targets}
-        losses = {name: task.loss(outputs[name].raw, outputs[name].fields, batch) for name, task in self.network.tasks.items()}
+        losses = {name: task_losses(task, outputs[name], batch) for name, task in self.network.tasks.items()}
         penalty = self.network.penalty()
         return {**losses, "penalty": penalty} if penalty else losses
 
@@ -214,6 +214,15 @@ class MultiTaskModel(BaseModel):  # type: ignore[misc]
         self._compiled = None
         self.keep = keep
         return self
+
+
+def task_losses(task: Task, output: TaskOutput, batch: Batch) -> dict[str, Tensor]:
+    """``{term: scalar}``; of a prediction at an earlier stage too, where there is one, as ``intermediate_<term>``."""
+    terms = task.loss(output.raw, output.fields, batch)
+    if output.intermediate is not None:
+        before = task.loss(output.intermediate.raw, output.intermediate.fields, batch)
+        terms = {**terms, **{f"intermediate_{term}": value for term, value in before.items()}}
+    return terms
 
 
 def gramian(losses: Mapping[str, Tensor], features: tuple[Tensor, ...]) -> Tensor:

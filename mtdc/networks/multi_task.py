@@ -1,6 +1,7 @@
 """The composition: representation, encoder, trunks, sharing, heads, refinement (Lu et al., CVPR 2020, Eq. 5 and Fig. 3).
 
     streams[t], shared = f_0 ... stage by stage, coarse to fine          (x~, r~) = G(x)
+    and, where the sharing asks for first predictions, each task's from its stream after one stage, in training
 
 Shapes      {input: (B, C, H, W)} -> {field: (B, C, H, W)}, any size: padded to the network's stride inside, and cut back.
 Test time   what Sharing.reads(depth) names; strip() drops the rest.
@@ -68,6 +69,11 @@ class MultiTaskNetwork(Network):
             self.trunks[name] = first if not self.trunks else build(TRUNKS, trunk, "trunk", channels=channels, width=width)
         self.last_stage = dict.fromkeys(self.trunks, self.stages - 1)
         self.tasks: Any = self._build_tasks(tasks, names, first.strides[-1], width)
+        #: Heads of the first predictions, where the sharing asks for them; for training alone.
+        self.intermediate: Any = nn.ModuleDict()
+        if self.sharing.intermediate is not None:
+            n = self.sharing.intermediate
+            self.intermediate = self._build_intermediate(tasks, names, first.strides[n], first.widths[n], width)
         self.refinement: Refinement | None = None
         if refinement is not None:
             if "depth" not in self.tasks:
@@ -88,6 +94,17 @@ class MultiTaskNetwork(Network):
                 built[name] = task
         return built
 
+    def _build_intermediate(
+        self, tasks: Mapping[str, Any], names: tuple[str, ...], stride: int, channels: int, width: int
+    ) -> nn.ModuleDict:
+        """The tasks' own heads once more, at an earlier stage; without losses, which are the task's."""
+        built = nn.ModuleDict()
+        with config_path("tasks"):
+            for name in names:
+                cfg = {key: value for key, value in tasks[name].items() if key != "losses"}
+                built[name] = build(TASKS, cfg, name, in_channels=channels, stride=stride, width=width)
+        return built
+
     def outputs(self, inputs: Batch) -> tuple[dict[str, TaskOutput], tuple[Tensor, ...]]:
         """Every task at the size of the input, and the encoder's features."""
         padded = pad_to_stride(inputs, self.stride)
@@ -96,23 +113,24 @@ class MultiTaskNetwork(Network):
         features = self.encoder(x)  # {stride: (B, C, H/stride, W/stride)}
         streams: dict[str, Tensor] = {}
         shared: Tensor | None = None
+        first: dict[str, TaskOutput] = {}
         for n in range(self.stages):
             for name, trunk in self.trunks.items():
                 if n <= self.last_stage[name]:
                     streams[name] = trunk.stage(n, streams.get(name), features)
+            if n == self.sharing.intermediate and self.training:
+                first = {name: _decoded(task, task(streams[name])[0], base) for name, task in self.intermediate.items()}
             streams, shared = self.sharing(n, streams, shared)
         joined = self.sharing.join(streams, shared)
         outputs = {}
         for name, task in self.tasks.items():
             raw, hidden = task(joined[name])
-            raw = raw.float()  # units are decoded in full precision, also under autocast
-            fields = task.decode(raw, base)
+            raw, fields, _ = _decoded(task, raw, base)
             if name == "depth" and self.refinement is not None:
                 guidance = {self.stream_stride: joined[name], 1: hidden}
                 fields["depth"] = task.limit(self.refinement(fields["depth"], guidance, padded))
-            outputs[name] = TaskOutput(
-                raw[..., :height, :width], {key: value[..., :height, :width] for key, value in fields.items()}
-            )
+            before = _cut(first[name], height, width) if name in first else None
+            outputs[name] = _cut(TaskOutput(raw, fields), height, width)._replace(intermediate=before)
         return outputs, tuple(features.values())
 
     def penalty(self) -> dict[str, Tensor]:
@@ -141,10 +159,22 @@ class MultiTaskNetwork(Network):
                 self.trunks[name].truncate(read[name])
                 self.last_stage[name] = read[name]
         self.sharing.strip(keep)
+        self.intermediate.clear()
         for name in [name for name in self.tasks if name not in keep]:
             del self.tasks[name]
         if "depth" not in keep:
             self.refinement = None
+
+
+def _decoded(task: Task, raw: Tensor, base: Tensor | None) -> TaskOutput:
+    raw = raw.float()  # units are decoded in full precision, also under autocast
+    return TaskOutput(raw, task.decode(raw, base))
+
+
+def _cut(output: TaskOutput, height: int, width: int) -> TaskOutput:
+    """Without the padding at the right and the bottom."""
+    fields = {key: value[..., :height, :width] for key, value in output.fields.items()}
+    return TaskOutput(output.raw[..., :height, :width], fields)
 
 
 def pad_to_stride(inputs: Batch, stride: int) -> Batch:

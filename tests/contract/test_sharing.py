@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+import torch.nn.functional as functional
 from support import check_backward, check_bf16, check_copies, flatten, named
 
 from mtdc.registry import SHARING, build
 
-STRIDES, WIDTHS = (8, 4, 2, 2), (6, 4, 3, 3)
+STRIDES, WIDTHS = (8, 4, 2, 2), (6, 4, 2, 2)
 TASKS = (("depth",), ("depth", "image"), ("depth", "image", "normals"))
 
 
@@ -23,10 +24,18 @@ def stage_streams(trunks, seed=0):
 
 
 def run(sharing, stages):
-    """Each stage's streams are given, so that what a task reads can be changed stage by stage."""
-    shared = None
-    for n, streams in enumerate(stages):
-        streams, shared = sharing(n, dict(streams), shared)
+    """As a network does, with trunks that add what is given for the stage to what the stage before has left.
+
+    So what a task reads can be changed stage by stage, and nothing that a sharing computes is without effect.
+    """
+    streams, shared = {}, None
+    for n, given in enumerate(stages):
+        for trunk, stream in given.items():
+            if trunk in streams:
+                past = functional.interpolate(streams[trunk].mean(1, keepdim=True), size=stream.shape[-2:])
+                stream = stream + past
+            streams[trunk] = stream
+        streams, shared = sharing(n, streams, shared)
     return sharing.join(streams, shared)
 
 
