@@ -46,7 +46,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """' Did you mean 'Nearest'?', or the list of known words where none is near, or '' where none is known."""
     words = sorted(set(known))
     lowered = {candidate.lower(): candidate for candidate in words}
-    near = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(str(word).lower(), lowered, n=1, cutoff=0.6)
     if near:
         return f" Did you mean '{lowered[near[0]]}'?"
     return f" Known: {', '.join(words)}." if words else ""

@@ -18,6 +18,7 @@ from typing import Any
 
 from mmengine.registry import Registry
 
+from .arguments import check_kinds
 from .errors import ConfigError, UserError, did_you_mean
 
 ENTRY_POINT_GROUP = "mtdc.components"
@@ -126,7 +127,8 @@ def build(registry: ComponentRegistry, cfg: Any, key: str, **context: Any) -> An
             constructor names, and a config can't set them.
 
     Raises:
-        ConfigError: Unknown type or key, missing key, or a value that the part refuses; the text names the config path.
+        ConfigError: Unknown type or key, missing key, a value of another kind than the constructor's annotations name, or one
+            that the part refuses; the text names the config path.
     """
     with config_path(key) as where:
         if registry.base is not None and isinstance(cfg, registry.base):
@@ -135,6 +137,7 @@ def build(registry: ComponentRegistry, cfg: Any, key: str, **context: Any) -> An
             raise ConfigError(f"{where} must be a dict with a 'type' that names a {registry.kind}, not {cfg!r}.")
         cls = registry.find(cfg["type"], where)
         arguments = checked_arguments(cls, cfg, where, context)
+        check_kinds(cls, {name: value for name, value in cfg.items() if name != "type"}, where)
         try:
             return cls(**arguments)
         except UserError:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import importlib.resources
+import itertools
 import json
 import os
 import sys
@@ -86,16 +88,38 @@ def load_config(path_or_name: str | Path, options: Mapping[str, Any] | None = No
     opened: set[str] = set()
     for key in options or {}:
         _check_option(cfg, key, opened)
-    try:
-        cfg.merge_from_dict(dict(options or {}), allow_list_keys=True)
-    except (AttributeError, TypeError, KeyError, IndexError) as error:
-        words = ", ".join(f"{key}={value}" for key, value in (options or {}).items())
-        raise ConfigError(
-            f"--cfg-options can't be put over the config, one of them sets a part to a value: {words}."
-        ) from error
+    cfg = _merged(cfg, options or {})
     require(cfg, "model")
     _check_kinds(cfg)
     return cfg
+
+
+def _merged(cfg: Config, options: Mapping[str, Any]) -> Config:
+    """A config with options put over it.
+
+    Raises:
+        ConfigError: They don't fit: names that which does not, or those of which one sets what the other has a key of.
+    """
+
+    changed, error = _put(cfg, options)
+    if error is None:
+        return changed
+    wrong = [key for key, value in options.items() if _put(cfg, {key: value})[1]]
+    if not wrong:
+        pairs = itertools.permutations(options, 2)
+        wrong = list(dict.fromkeys(key for pair in pairs if pair[1].startswith(f"{pair[0]}.") for key in pair))
+    words = ", ".join(f"{key}={options[key]}" for key in wrong or options)
+    raise ConfigError(f"--cfg-options {words}: a part can't be replaced by a value, nor a value by a part.") from error
+
+
+def _put(cfg: Config, options: Mapping[str, Any]) -> tuple[Config, Exception | None]:
+    """A changed copy, or the config as it was and why it could not be changed."""
+    changed = copy.deepcopy(cfg)
+    try:
+        changed.merge_from_dict(dict(options), allow_list_keys=True)
+    except (AttributeError, TypeError, KeyError, IndexError) as error:
+        return cfg, error
+    return changed, None
 
 
 def require(cfg: Config, *keys: str) -> None:

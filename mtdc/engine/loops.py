@@ -41,7 +41,10 @@ def plain_train_cfg(train_cfg: Mapping[str, Any]) -> dict[str, Any]:
         if key not in TRAIN_KEYS:
             raise ConfigError(f"train_cfg: unexpected key '{key}'.{did_you_mean(key, TRAIN_KEYS)}")
     given = {key: value for key, value in train_cfg.items() if value is not None}
+    if not isinstance(given.get("by_epoch", True), bool):
+        raise ConfigError(f"train_cfg.by_epoch must be True or False, not {given['by_epoch']!r}.")
     if "type" in given:
+        given.pop("by_epoch", None)  # the loop's class says what it counts
         return given
     epochs = counts_epochs(given)
     length, other = ("max_epochs", "max_iters") if epochs else ("max_iters", "max_epochs")

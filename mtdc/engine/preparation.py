@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import mmengine.optim
 import mmengine.runner  # noqa: F401  (registers hooks and loops)
 import torch
 from mmengine.config import Config
+from mmengine.dist import get_world_size
 from mmengine.optim import OptimWrapper, build_optim_wrapper
-from mmengine.registry import DATA_SAMPLERS, HOOKS, OPTIM_WRAPPERS, OPTIMIZERS, PARAM_SCHEDULERS, Registry
+from mmengine.registry import DATA_SAMPLERS, HOOKS, LOOPS, OPTIM_WRAPPERS, OPTIMIZERS, PARAM_SCHEDULERS, Registry
 from torch.utils.data import DataLoader, Subset
 
+from ..arguments import attempt, check_kinds
 from ..data import sampler  # noqa: F401  (registers the sampler that configs name)
 from ..data.dataset import DepthDataset
 from ..errors import ConfigError, DataError, did_you_mean
@@ -26,6 +28,7 @@ from . import hooks, progress  # noqa: F401  (registers the hooks that configs n
 from .config import require
 from .loops import counts_epochs
 from .switches import WindowOptimWrapper, check_switches
+from .trials import WORKERS_ALONE, try_clipping, try_compiling, try_hook, try_loader, try_optimiser, try_schedules
 
 #: Keys of a dataloader that the Runner takes beside torch's own.
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -93,20 +96,26 @@ def loader(cfg: Config, name: str, dataset: DepthDataset | Subset[dict[str, Any]
     if len(dataset) == 0:
         raise DataError(f"{name}: the data set has no frame.")
     settings = copy.deepcopy({key: value for key, value in cfg[name].items() if key != "dataset"})
-    known = LOADER_KEYS | set(inspect.signature(DataLoader).parameters)
-    _check_known(settings, known, name)
+    _check_known(settings, LOADER_KEYS | set(inspect.signature(DataLoader).parameters), name)
     _check_whole(settings, "batch_size", 1, name)
     _check_whole(settings, "num_workers", 0, name)
     check_type(DATA_SAMPLERS, settings.get("sampler"), f"{name}.sampler", "sampler")
+    check_part_kinds(DATA_SAMPLERS, settings.get("sampler"), f"{name}.sampler")
+    try_loader(settings, name)
     if settings.get("num_workers", 0) == 0:
-        settings.pop("persistent_workers", None)
-        settings.pop("prefetch_factor", None)
+        settings = {key: value for key, value in settings.items() if key not in WORKERS_ALONE}
     if settings.get("drop_last") and len(dataset) < settings["batch_size"]:
         raise ConfigError(
             f"{name}: {len(dataset)} frames are fewer than batch_size={settings['batch_size']}, and drop_last leaves none. "
             f"Set --cfg-options {name}.batch_size={len(dataset)} or less."
         )
     return {**settings, "dataset": dataset}
+
+
+def batches_of(settings: Mapping[str, Any]) -> int:
+    """Batches of an epoch in each process; one at least."""
+    frames = -(-len(settings["dataset"]) // get_world_size())
+    return max(1, frames // settings["batch_size"] if settings.get("drop_last") else -(-frames // settings["batch_size"]))
 
 
 def check_trainable(model: MultiTaskModel) -> None:
@@ -144,22 +153,60 @@ def check_parts(cfg: Config, model: MultiTaskModel) -> None:
         _check_whole(cfg.train_cfg, key, 1, "train_cfg")
     for i, schedule in enumerate(cfg.get("param_scheduler") or ()):
         check_type(PARAM_SCHEDULERS, schedule, f"param_scheduler[{i}]", "schedule", {"convert_to_iter_based"})
-    for name, hook in (cfg.get("default_hooks") or {}).items():
-        check_type(HOOKS, hook, f"default_hooks.{name}", "hook", {"priority"})
-    for i, hook in enumerate(cfg.get("custom_hooks") or ()):
-        check_type(HOOKS, hook, f"custom_hooks[{i}]", "hook", {"priority"})
+    check_loop(cfg.train_cfg)
+    for where, hook in hooks_of(cfg):
+        check_type(HOOKS, hook, where, "hook", {"priority"})
+        check_part_kinds(HOOKS, hook, where)
+    metrics = []
+    if cfg.get("val_dataloader") is not None:
+        metrics = build_metrics(cfg.get("val_evaluator"), "val_evaluator", model)
+    measured = names_of_values(metrics)
+    check_saving((cfg.get("default_hooks") or {}).get("checkpoint"), measured, bool(metrics))
+    for where, hook in hooks_of(cfg):
+        try_hook(hook, where)
     check_units(cfg)
     check_switches(cfg)
+    try_compiling(cfg)
     if model.precision == torch.float16 and not torch.cuda.is_available():
         raise ConfigError(
             "model.precision='float16' is for training on a GPU, and there is none here: "
             "set --cfg-options model.precision=bfloat16 (or float32)."
         )
     build_optimiser(cfg, model)
-    metrics = []
-    if cfg.get("val_dataloader") is not None:
-        metrics = build_metrics(cfg.get("val_evaluator"), "val_evaluator", model)
-    check_saving((cfg.get("default_hooks") or {}).get("checkpoint"), metrics)
+    try_clipping(cfg.optim_wrapper.get("clip_grad"))
+    try_schedules(cfg, measured)
+
+
+def hooks_of(cfg: Config) -> Iterator[tuple[str, Any]]:
+    """The hooks that a config names, with their places."""
+    yield from ((f"default_hooks.{name}", hook) for name, hook in (cfg.get("default_hooks") or {}).items())
+    yield from ((f"custom_hooks[{i}]", hook) for i, hook in enumerate(cfg.get("custom_hooks") or ()))
+
+
+def check_loop(train_cfg: Mapping[str, Any]) -> None:
+    """Refuse what a training loop can't use, its lengths aside.
+
+    Raises:
+        ConfigError: The key, and what it takes.
+    """
+    if "type" in train_cfg:
+        check_type(LOOPS, {**train_cfg, "type": train_cfg["type"]}, "train_cfg", "training loop", {"by_epoch"})
+    pairs = train_cfg.get("dynamic_intervals")
+    if pairs is None:
+        return
+    right = isinstance(pairs, (list, tuple)) and all(
+        isinstance(pair, (list, tuple)) and len(pair) == 2 and all(_is_whole(number, 1) for number in pair) for pair in pairs
+    )
+    if not right:
+        raise ConfigError(
+            "train_cfg.dynamic_intervals must be a list of (from when on, val_interval) such as [(10, 2)], in whole numbers "
+            f"from 1 on, not {pairs!r}."
+        )
+
+
+def names_of_values(metrics: Iterable[DepthMetric]) -> set[str]:
+    """Names of what metrics measure, as the log has them, as far as their protocols tell."""
+    return {f"{metric.prefix}/{key}" if metric.prefix else key for metric in metrics for key in _values(metric)}
 
 
 def check_units(cfg: Config) -> None:
@@ -191,7 +238,7 @@ def check_units(cfg: Config) -> None:
             )
 
 
-def check_saving(saving: Mapping[str, Any] | None, metrics: list[DepthMetric]) -> None:
+def check_saving(saving: Mapping[str, Any] | None, known: set[str], validates: bool) -> None:
     """Refuse what the checkpoint hook would meet after the first validation, or a folder where ``--resume`` doesn't look.
 
     Raises:
@@ -204,15 +251,10 @@ def check_saving(saving: Mapping[str, Any] | None, metrics: list[DepthMetric]) -
         raise ConfigError(f"{where}.out_dir: checkpoints are in the work folder, where --resume looks: set --work-dir.")
     if saving.get("filename_tmpl") not in (None, "epoch_{}.pth", "iter_{}.pth"):
         raise ConfigError(f"{where}.filename_tmpl: --resume looks for epoch_<n>.pth and iter_<n>.pth; leave it out.")
-    try:
-        HOOKS.build(dict(saving))
-    except (ValueError, TypeError, AssertionError, KeyError) as error:
-        raise ConfigError(f"{where}: {' '.join(str(error).split())}") from error
     best = saving.get("save_best")
     names = [best] if isinstance(best, str) else list(best or ())
-    if names and not metrics:
+    if names and not validates:
         raise ConfigError(f"{where}.save_best needs a validation: set val_dataloader and val_evaluator, or save_best=None.")
-    known = {f"{metric.prefix}/{key}" if metric.prefix else key for metric in metrics for key in _values(metric)}
     for name in names:
         if known and name not in known | {"auto"}:
             raise ConfigError(f"{where}.save_best='{name}' is not measured.{did_you_mean(name, known)}")
@@ -253,10 +295,15 @@ def build_optimiser(cfg: Config, model: MultiTaskModel) -> OptimWrapper:
         {"constructor", "paramwise_cfg"},
     )
     check_type(OPTIMIZERS, wrapper.get("optimizer"), "optim_wrapper.optimizer", "optimiser")
-    try:
-        built = build_optim_wrapper(model, wrapper)
-    except (ValueError, TypeError, KeyError) as error:
-        raise ConfigError(f"optim_wrapper: {' '.join(str(error).split())}") from error
+    if wrapper.get("optimizer") is None:
+        raise ConfigError("optim_wrapper has no 'optimizer'; inherit a shipped config by _base_, or add it.")
+    try_optimiser(wrapper["optimizer"])
+    if not isinstance(wrapper.get("paramwise_cfg") or {}, Mapping):
+        raise ConfigError(f"optim_wrapper.paramwise_cfg must be None or a dict, not {wrapper['paramwise_cfg']!r}.")
+    built = attempt(
+        OPTIM_WRAPPERS.get(wrapper.get("type", "OptimWrapper")), wrapper, "optim_wrapper",
+        lambda values: build_optim_wrapper(model, copy.deepcopy(values)),
+    )  # fmt: skip
     if isinstance(built, WindowOptimWrapper):
         built.epochs = cfg.train_cfg.get("max_epochs", 1) if counts_epochs(cfg.train_cfg) else 1
         built.scaler = torch.amp.GradScaler(enabled=model.precision == torch.float16)
@@ -302,5 +349,19 @@ def _check_known(cfg: Mapping[str, Any], known: set[str], where: str) -> None:
 
 def _check_whole(cfg: Mapping[str, Any], key: str, least: int, where: str) -> None:
     value = cfg.get(key, least)
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+    if not _is_whole(value, least):
         raise ConfigError(f"{where}.{key} must be a whole number from {least} on, not {value!r}.")
+
+
+def _is_whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def check_part_kinds(registry: Registry, cfg: Mapping[str, Any] | None, where: str) -> None:
+    """Hold the values of a part that mmengine builds against its constructor's annotations.
+
+    Raises:
+        ConfigError: The key, the value and what is expected.
+    """
+    if cfg is not None and cfg["type"] in registry.module_dict:
+        check_kinds(registry.module_dict[cfg["type"]], {key: cfg[key] for key in cfg if key not in ("type", "priority")}, where)

@@ -31,6 +31,7 @@ from .logs import DescribedConfig, QuietRunner, writing
 from .loops import counts_epochs, loop_config, plain_train_cfg
 from .precision import resolve
 from .preparation import (
+    batches_of,
     build_dataset,
     build_metrics,
     build_optimiser,
@@ -45,6 +46,7 @@ from .result import RESULT_NAME, result_dict, save_result
 from .resuming import check_folder, clear_folder, differences, resumable
 from .street import make_street
 from .switches import CompilingRunner, ema_hook
+from .trials import try_schedules
 
 #: Hooks that no config has to name.
 OWN_HOOKS = ("PlainCheckpointHook", "IterationSeedHook", "ShareBuffersHook", "ProgressHook")
@@ -159,6 +161,7 @@ def train(
     )
     check_targets(model, data)
     train_loader = loader(cfg, "train_dataloader", data)
+    try_schedules(cfg, batches=batches_of(train_loader))
     resolve(cfg.model, work_dir, resume)
     torch.manual_seed(seed)  # the first weights are part of what a seed repeats
     model = build_model(cfg.model)

@@ -471,7 +471,7 @@ def test_a_checkpoints_config_is_not_run(data, trained):
         ("train_dataloader.sampler=3", "train_dataloader.sampler must be a dict, not 3"),
         ("param_scheduler=3", "param_scheduler must be a list, not 3"),
         ("default_hooks=3", "default_hooks must be a dict, not 3"),
-        ("model.network.tasks=3", "model.network (MultiTaskNetwork)"),
+        ("model.network.tasks=3", "model.network.tasks must be a dict"),
         ("train_dataloader.dataset.transforms.0=3", "train_dataloader.dataset.transforms.0"),
     ],
 )
