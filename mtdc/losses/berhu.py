@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..contracts import Loss
 from ..registry import LOSSES
-from .reduction import full_precision, mean_over_valid, positive
+from .reduction import CONTINUOUS, full_precision, mean_over_valid, positive
 
 
 def berhu(pred: Tensor, target: Tensor, valid: Tensor, share: float = 0.2) -> Tensor:
@@ -43,6 +43,7 @@ class BerHu(Loss):
     """
 
     unit = "u"
+    kinds = CONTINUOUS
 
     def __init__(self, share: float = 0.2, weight: float = 1.0, schedule: Mapping[str, Any] | None = None) -> None:
         super().__init__(weight, schedule)

@@ -27,12 +27,13 @@ IGNORE = -100
 def cross_entropy(scores: Tensor, labels: Tensor, valid: Tensor, class_weights: Tensor | None = None) -> Tensor:
     """Weighted mean of the negative log probability of the true class; 0 with a graph where nothing is known."""
     scores = full_precision(scores)
+    class_weights = None if class_weights is None else class_weights.to(scores.dtype)
     marked = labels.where(valid, IGNORE)
     total = functional.cross_entropy(scores, marked, class_weights, ignore_index=IGNORE, reduction="sum")
     if class_weights is None:
         share = valid.sum().to(scores.dtype)
     else:
-        share = class_weights.to(scores.dtype)[labels.where(valid, 0)].where(valid, 0).sum()
+        share = class_weights[labels.where(valid, 0)].where(valid, 0).sum()
     # A graph also where no pixel is known.
     return total / torch.where(share > 0, share, 1) + 0 * scores.sum()
 

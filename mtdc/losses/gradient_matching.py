@@ -23,7 +23,7 @@ from ..errors import did_you_mean
 from ..registry import LOSSES
 from .inverse import inverse_error
 from .logarithm import log_error
-from .reduction import full_precision, mean_over_valid, neighbour_differences, positive
+from .reduction import CONTINUOUS, full_precision, mean_over_valid, neighbour_differences, positive
 
 DOMAINS = ("linear", "log", "inverse")
 
@@ -52,6 +52,7 @@ class GradientMatching(Loss):
     """
 
     unit = "u"
+    kinds = CONTINUOUS
 
     def __init__(
         self,

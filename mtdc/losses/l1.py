@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..contracts import Loss
 from ..registry import LOSSES
-from .reduction import full_precision, mean_over_valid
+from .reduction import CONTINUOUS, full_precision, mean_over_valid
 
 
 def l1(pred: Tensor, target: Tensor, valid: Tensor) -> Tensor:
@@ -27,6 +27,7 @@ class L1(Loss):
     """Mean absolute error over known pixels."""
 
     unit = "u"
+    kinds = CONTINUOUS
 
     def forward(self, pred: Tensor, target: Tensor, valid: Tensor, *maps: Tensor) -> Tensor:
         """See :func:`l1`."""

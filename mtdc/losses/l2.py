@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..contracts import Loss
 from ..registry import LOSSES
-from .reduction import full_precision, mean_over_valid
+from .reduction import CONTINUOUS, full_precision, mean_over_valid
 
 
 def l2(pred: Tensor, target: Tensor, valid: Tensor) -> Tensor:
@@ -27,6 +27,7 @@ class L2(Loss):
     """Mean squared error over known pixels."""
 
     unit = "u^2"
+    kinds = CONTINUOUS
 
     def forward(self, pred: Tensor, target: Tensor, valid: Tensor, *maps: Tensor) -> Tensor:
         """See :func:`l2`."""

@@ -5,6 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..structures import Kind
+
+#: Kinds of fields whose values can be subtracted from each other: all but labels.
+CONTINUOUS: tuple[Kind, ...] = ("map", "image", "depth", "normals")
+
 
 def mean_over_valid(values: Tensor, valid: Tensor) -> Tensor:
     """Mean of ``values (B, C, H, W)`` where ``valid (B, 1, H, W)``; 0 with a graph, never NaN, where nothing is valid.

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..contracts import Loss
 from ..registry import LOSSES
-from .reduction import full_precision, mean_over_valid, positive
+from .reduction import CONTINUOUS, full_precision, mean_over_valid, positive
 
 
 def smooth_l1(pred: Tensor, target: Tensor, valid: Tensor, beta: float = 1.0) -> Tensor:
@@ -39,6 +39,7 @@ class SmoothL1(Loss):
     """
 
     unit = "u"
+    kinds = CONTINUOUS
 
     def __init__(self, beta: float = 1.0, weight: float = 1.0, schedule: Mapping[str, Any] | None = None) -> None:
         super().__init__(weight, schedule)
