@@ -32,7 +32,7 @@ class SemanticsTask(Task):
         upsampling: "transposed_conv" or "sub_pixel": how the head gets to full resolution.
 
     Raises:
-        ValueError: Fewer than two classes, or more than labels of 8 bits can name.
+        ValueError: Fewer than two classes, or more than labels of 8 bits can name; a loss with another number of class weights.
     """
 
     field = SEMANTICS
@@ -51,6 +51,10 @@ class SemanticsTask(Task):
             raise ValueError(f"classes must be 2 to {int(SEMANTICS.unknown)}, not {classes}")
         super().__init__(in_channels, stride, width, losses, upsampling, raw_channels=classes)
         self.classes = classes
+        for term, loss in self.losses.items():
+            weights = getattr(loss, "class_weights", None)
+            if weights is not None and len(weights) != classes:
+                raise ValueError(f"losses.{term}.class_weights has {len(weights)} entries, and there are {classes} classes")
 
     def decode(self, raw: Tensor, base: Tensor | None) -> dict[str, Tensor]:
         """``{"semantics": ...}``: scores ``(B, K, H, W)`` in training, class indices ``(B, H, W)`` in eval mode."""

@@ -10,7 +10,8 @@ from scipy.spatial.transform import Rotation
 from scipy.special import log_softmax
 from support import numpy64
 
-from mtdc.registry import LOSSES, build
+from mtdc import ConfigError
+from mtdc.registry import LOSSES, TASKS, build
 
 
 def make(name, **cfg):
@@ -127,3 +128,10 @@ def test_only_unknown_labels_or_weightless_ones_cost_nothing(weights):
     value.backward()
     assert value == 0
     assert (logits.grad == 0).all()
+
+
+@pytest.mark.parametrize("count", [3, 5])
+def test_class_weights_are_as_many_as_classes(count):
+    losses = {"ce": {"type": "CrossEntropy", "class_weights": [1.0] * count}}
+    with pytest.raises(ConfigError, match=f"losses.ce.class_weights has {count} entries, and there are 4 classes"):
+        build(TASKS, {"type": "SemanticsTask", "classes": 4, "losses": losses}, "task", in_channels=2, stride=1, width=1)
