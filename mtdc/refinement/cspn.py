@@ -7,7 +7,7 @@
 Shapes      depth (B, 1, H, W) metres, guidance {1: (B, C, H, W)} -> (B, 1, H, W) metres.
 Test time   all of it.
 Differs     the centre weighs the first map H_0, as in the public reference, and the measured depth (not H_0) is put back.
-Cost        9 * 8 * C weights, and 8 shifted sums of full size a step.
+Cost        9 * 8 * C weights, and 8 shifted sums of full size a step; training holds 2 maps of full size a step.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from ..contracts import Batch, Refinement
 from ..registry import REFINEMENT
+from .neighbours import check_steps, ring, split_channels, weighted_sum
 
+NEIGHBOURS = ring(1)
 #: Affinities are divided by at least this much, so that all-zero affinities leave the depth as it is.
 EPSILON = 1e-6
 
@@ -33,12 +34,9 @@ def propagate(depth: Tensor, affinity: Tensor, steps: int, measured: Tensor | No
     """
     affinity = affinity / affinity.abs().sum(dim=1, keepdim=True).clamp(min=EPSILON)
     first = (1 - affinity.sum(dim=1, keepdim=True)) * depth
-    height, width = depth.shape[-2:]
+    kernel = split_channels(affinity)
     for _ in range(steps):
-        # Replicated borders: outside the map a pixel's neighbour is the border pixel itself.
-        padded = functional.pad(depth, (1, 1, 1, 1), mode="replicate")
-        shifts = [padded[..., i : i + height, j : j + width] for i in range(3) for j in range(3) if (i, j) != (1, 1)]
-        depth = first + (affinity * torch.cat(shifts, dim=1)).sum(dim=1, keepdim=True)
+        depth = first + weighted_sum(depth, kernel, NEIGHBOURS)
         if measured is not None:
             depth = torch.where(measured > 0, measured, depth)
     return depth
@@ -52,13 +50,17 @@ class CSPN(Refinement):
         channels: Channels of the guidance by stride (given by the network).
         steps: Propagation steps.
         keep_measured: Put the measured depth back after each step. It is trusted as it is, see-through points included.
+
+    Raises:
+        ValueError: Fewer than 0 steps.
     """
 
     def __init__(self, channels: Mapping[int, int], steps: int = 24, keep_measured: bool = False) -> None:
         super().__init__()
+        check_steps(steps)
         self.steps = steps
         self.keep_measured = keep_measured
-        self.affinity = nn.Conv2d(channels[1], 8, 3, padding=1)
+        self.affinity = nn.Conv2d(channels[1], len(NEIGHBOURS), 3, padding=1)
 
     def forward(self, depth: Tensor, guidance: Mapping[int, Tensor], inputs: Batch) -> Tensor:
         """See :func:`propagate`."""

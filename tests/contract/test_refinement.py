@@ -4,6 +4,7 @@ import pytest
 import torch
 from support import SIZES, check_backward, check_bf16, check_copies, named, sparse_map
 
+from mtdc import ConfigError
 from mtdc.registry import REFINEMENT, build
 
 
@@ -51,3 +52,29 @@ def test_is_a_module(name):
     check_backward(part, lambda: part(depth, guidance, inputs))
     check_copies(part, make(name), lambda module: module(depth, guidance, inputs))
     check_bf16(part, lambda: part(depth, guidance, inputs))
+
+
+@pytest.mark.parametrize("name", named(REFINEMENT))
+@pytest.mark.parametrize("size", [(37, 53), (1, 9), (3, 1)])
+def test_measured_points_are_kept_to_the_last_bit_where_asked(name, size):
+    depth, guidance, inputs = maps(*size)
+    sparse = inputs["sparse_depth"]
+    refined = make(name, keep_measured=True)(depth, guidance, inputs)
+    assert torch.equal(refined[sparse > 0], sparse[sparse > 0])
+    assert not torch.equal(refined[sparse == 0], depth[sparse == 0]), "the others are refined"
+
+
+@pytest.mark.parametrize("name", named(REFINEMENT))
+@pytest.mark.parametrize("keep", [False, True])
+def test_every_parameter_moves_the_depth(name, keep):
+    part = make(name, keep_measured=keep)
+    depth, guidance, inputs = maps(21, 33)
+    (part(depth, guidance, inputs) - 20).square().mean().backward()
+    still = [key for key, value in part.named_parameters() if not value.grad.abs().max() > 0]
+    assert not still, f"{still} change nothing"
+
+
+@pytest.mark.parametrize("name", named(REFINEMENT))
+def test_a_negative_number_of_steps_is_refused(name):
+    with pytest.raises(ConfigError, match=r"refinement \(\w+\): steps must be a whole number from 0 on, not -1"):
+        make(name, steps=-1)
