@@ -1,0 +1,5 @@
+# NDDR-CNN (Gao et al., CVPR 2019) on the street world.
+# Against aux_image_street: the sharing. Here: not trained.
+_base_ = '../aux_image_street.py'
+
+model = dict(network=dict(sharing=dict(_delete_=True, type='NDDR')))
