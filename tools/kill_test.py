@@ -44,7 +44,6 @@ VARIANTS = {
 }
 #: Every fourth run loads with two workers, and every twentieth start is the command in a process of its own.
 WORKERS_EVERY, COMMAND_EVERY = 4, 20
-SIZE, FRAMES = (36, 70), {"train": 9, "val": 2}
 GIVEN_UP_AFTER_S = 120.0
 
 
@@ -148,6 +147,7 @@ class Lab:
     def __init__(self, folder: Path) -> None:
         # Loaded here, so that a fork of this process starts a training at once.
         import matplotlib.pyplot  # noqa: F401
+        from killing.frames import write_frames
 
         import mtdc.engine.runs  # noqa: F401
 
@@ -155,7 +155,7 @@ class Lab:
         self.usual_s: dict[str, float] = {}
         self.started: Started | None = None
         if not (folder / "data" / "val").is_dir():
-            _write_data(folder / "data")
+            write_frames(folder / "data")
 
     def end(self) -> None:
         """End a training that is still under way: this program was interrupted."""
@@ -303,23 +303,6 @@ def _progress(work_dir: Path) -> int:
 
 def _last_line(file: Path) -> str:
     return next(iter(file.read_text().strip().splitlines()[-1:]), "nothing on stderr")
-
-
-def _write_data(root: Path) -> None:
-    """Small frames in KITTI's folders: a slope, every eighth of its points measured, and a gray photo."""
-    from mtdc.data.io import write_depth_png, write_png
-
-    generator = np.random.default_rng(0)
-    for drive, (split, frames) in enumerate(FRAMES.items(), start=1):
-        base = root / split / f"2011_09_26_drive_{drive:04d}_sync"
-        for number in range(frames):
-            depth = np.linspace(60, 4, SIZE[0])[:, None] + generator.uniform(0, 8, SIZE)
-            name = f"image_02/{number:010d}.png"
-            measured = depth * (generator.random(SIZE) < 1 / 8)
-            write_depth_png(base / "proj_depth/velodyne_raw" / name, measured, zero_is_empty=True)
-            write_depth_png(base / "proj_depth/groundtruth" / name, depth)
-            gray = np.repeat((4 * depth).astype(np.uint8)[..., None], 3, axis=2)
-            write_png(base / "image_02/data" / f"{number:010d}.png", gray)
 
 
 if __name__ == "__main__":

@@ -82,11 +82,13 @@ class PlainCheckpointHook(Hook):
     def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         """Give the runner its history back as it knows it, and the loop its place."""
         checkpoint["meta"].pop("config", None)  # mmengine would run that text as a config file
-        scalars = checkpoint.get("message_hub", {}).get("log_scalars", {})
+        hub = checkpoint.get("message_hub", {})
+        scalars = hub.get("log_scalars", {})
         for name, value in scalars.items():
             if isinstance(value, dict):
                 log, count = value["log"].numpy(), value["count"].numpy()
                 scalars[name] = HistoryBuffer(log, count, max_length=value["max_length"])
+        hub["resumed_keys"] = dict.fromkeys((*scalars, *hub.get("runtime_info", {})), True)  # what is kept is to be kept on
         runner.train_loop.resumed = checkpoint["meta"].get("position")
 
 

@@ -21,12 +21,11 @@ from .hooks import PANEL_FOLDER
 from .loops import counts_epochs
 from .precision import CHOICE_NAME
 from .result import RESULT_NAME
+from .resume_state import check_place
 
 BASELINE_FOLDER = "baselines"
 #: Files that were being written when a run was killed (:func:`mtdc.data.io.atomic_path` names them).
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp(\.\w+)?")
-#: Where a run is in its data, as its loop notes it.
-_PLACE = ("epoch", "batches", "batches_per_epoch", "batch_size", "processes")
 #: How many differing keys a line names.
 _KEYS_SHOWN = 4
 
@@ -97,7 +96,7 @@ def resumable(cfg: Config, work_dir: Path) -> Path:
     if checkpoint is None:
         raise ConfigError(f"{work_dir} holds no checkpoint to go on from. Start the run without --resume.")
     found = read_checkpoint(checkpoint)
-    _check_whole_run(found, checkpoint)
+    check_place(found, checkpoint)
     _check_optimiser(found["meta"], cfg, checkpoint)
     meta, unit = found["meta"], "epoch" if counts_epochs(cfg.train_cfg) else "iter"
     done, wanted = _epochs_done(meta) if unit == "epoch" else meta.get(unit), cfg.train_cfg.get(f"max_{unit}s")
@@ -108,33 +107,6 @@ def resumable(cfg: Config, work_dir: Path) -> Path:
             f"To train on: --cfg-options train_cfg.max_{unit}s={2 * done}."
         )
     return checkpoint
-
-
-def _check_whole_run(checkpoint: Mapping[str, Any], path: Path) -> None:
-    """Refuse a file that holds weights and not all that a run goes on with.
-
-    Raises:
-        ConfigError: Names what it lacks.
-    """
-    meta = checkpoint["meta"]
-    place = meta.get("position")
-    kinds = {
-        "optimizer": isinstance(checkpoint.get("optimizer"), Mapping),
-        "message_hub": isinstance(checkpoint.get("message_hub"), Mapping),
-        "meta.iter": _is_count(meta.get("iter")),
-        "meta.epoch": _is_count(meta.get("epoch")),
-        "meta.position": place is None or (isinstance(place, Mapping) and all(_is_count(place.get(key)) for key in _PLACE)),
-    }
-    wrong = [name for name, right in kinds.items() if not right]
-    if wrong:
-        raise ConfigError(
-            f"{path}: no checkpoint to go on from; missing or damaged in it: {', '.join(wrong)}. To start from its weights "
-            "alone, name it as load_from in a config."
-        )
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _check_optimiser(meta: Mapping[str, Any], cfg: Config, path: Path) -> None:

@@ -43,6 +43,7 @@ from .preparation import (
     unique,
 )
 from .result import RESULT_NAME, result_dict, save_result
+from .resume_state import check_state
 from .resuming import check_folder, clear_folder, differences, resumable
 from .street import make_street
 from .switches import CompilingRunner, ema_hook
@@ -169,6 +170,7 @@ def train(
     if checkpoint is not None:
         found = read_checkpoint(checkpoint)
         check_fits(model, found, checkpoint)
+        check_state(found, cfg, model, checkpoint)
         changed = differences(found["meta"], cfg)
     elif cfg.get("load_from"):
         load_weights(model, cfg.load_from)

@@ -26,7 +26,7 @@ from mtdc.errors import UserError
 from mtdc.model import MultiTaskModel, build_model
 from mtdc.structures import NORMALS
 
-from . import mutations
+from . import mutations, resuming
 
 SIZE = (9, 13)
 #: An error's line is for people.
@@ -271,4 +271,5 @@ def all_targets(folder: Path) -> dict[str, Target]:
         "intrinsics": Target("K.txt", (b"20 0 6 0 20 4 0 0 1\n", b"20 20 6 4"), _intrinsics, mutations.TEXT),
         "intrinsics_npy": Target("K.npy", (_npy(matrix), _npy(matrix.astype(np.float32))), _intrinsics, mutations.NPY),
         "checkpoint": Target("epoch_1.pth", _checkpoints(folder), _checkpoint, mutations.CHECKPOINT),
+        "resume": Target(resuming.FILE, resuming.seeds(folder), resuming.reader(folder), (resuming.change_values,)),
     }
