@@ -34,7 +34,8 @@ class MultiTaskNetwork(Network):
         refinement: Config of what follows the depth head, or None.
 
     Raises:
-        ConfigError: No task is left, or a task's name is not its field's.
+        ConfigError: No task is left, or a task's name is not its field's; or the sharing asks for first predictions that the
+            trunks or tasks can't give.
     """
 
     def __init__(
@@ -98,9 +99,13 @@ class MultiTaskNetwork(Network):
         self, tasks: Mapping[str, Any], names: tuple[str, ...], stride: int, channels: int, width: int
     ) -> nn.ModuleDict:
         """The tasks' own heads once more, at an earlier stage; without losses, which are the task's."""
+        if set(self.sharing.trunks()) != set(names):
+            raise ConfigError(f"{type(self.sharing).__name__} asks for first predictions, and has no trunk for each task.")
         built = nn.ModuleDict()
-        with config_path("tasks"):
+        with config_path("tasks") as where:
             for name in names:
+                if isinstance(tasks[name], Task):
+                    raise ConfigError(f"{where}.{name}: first predictions need the task's config, to build its head twice.")
                 cfg = {key: value for key, value in tasks[name].items() if key != "losses"}
                 built[name] = build(TASKS, cfg, name, in_channels=channels, stride=stride, width=width)
         return built

@@ -7,9 +7,11 @@ import torch
 from support import check_backward, named, small_network, sparse_map
 from torch import nn
 
-from mtdc import DepthSample, Field, Task
+from mtdc import ConfigError, DepthSample, Field, Task
 from mtdc.model import build_model
-from mtdc.registry import SHARING, TASKS
+from mtdc.registry import NETWORKS, SHARING, TASKS, build
+from mtdc.sharing.hard import HardSharing
+from mtdc.tasks.depth import DepthTask
 
 
 class HeightTask(Task):
@@ -207,6 +209,21 @@ def test_first_predictions_are_supervised_by_the_tasks_own_losses():
     assert not [name for name in network.state_dict() if name.startswith("intermediate")]
     network.train()(inputs)
     assert not seen
+
+
+class PredictingHardSharing(HardSharing):
+    """First predictions from a trunk that is no task's."""
+
+    intermediate = 1
+
+
+def test_first_predictions_that_can_t_be_are_named():
+    with pytest.raises(ConfigError, match="PredictingHardSharing asks for first predictions, and has no trunk for each task"):
+        small = PredictingHardSharing(("depth",), (8, 4, 2, 2), (16, 8, 4, 4))
+        build(NETWORKS, small_network(sharing=small, tasks={"depth": {"type": "DepthTask"}}), "network", width=1)
+    tasks = {"depth": DepthTask(4, 2, 1)}
+    with pytest.raises(ConfigError, match=r"network.tasks.depth: first predictions need the task's config"):
+        build(NETWORKS, small_network(sharing={"type": "PADNet"}, tasks=tasks), "network", width=1)
 
 
 def test_first_predictions_lose_the_padding():
