@@ -76,6 +76,14 @@ def test_ssim_equals_torchmetrics(window, sigma):
     torch.testing.assert_close(exact, inside, rtol=0, atol=1e-9)
 
 
+def test_ssim_keeps_its_digits_under_autocast():
+    """Variances as differences of bf16 means would be noise."""
+    pred, target, valid = photos(noise=5.0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        value = make("SSIM")(pred, target, valid)
+    assert torch.equal(value, make("SSIM")(pred, target, valid))
+
+
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
 def test_windows_with_an_unknown_pixel_are_left_out(share):
     """The right part is unknown: windows of 3 x 3 count up to its border, l1 up to the border itself."""
