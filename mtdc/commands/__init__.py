@@ -1,5 +1,5 @@
-"""The commands ``mtdc train | test | evaluate | complete | street | strip``; ``tools/*.py`` are the same commands, run from a
-checkout.
+"""The commands ``mtdc train | test | evaluate | complete | street | strip | list | show``; ``tools/*.py`` of their names are
+the same commands, run from a checkout.
 
 Each module here parses one command's arguments (``add_arguments``) and runs it (``run``); the work is in the rooms below.
 """
@@ -21,6 +21,8 @@ COMMANDS = {
     "complete": "complete your own sparse depth: PNG, NPY, LiDAR clouds (.bin, .ply, .pcd), folders",
     "street": "make a street world on disk, in KITTI's layout",
     "strip": "cut a trained model down to what it needs at test time, and say what that saves",
+    "list": "print every part that a config can name, with its paper and its arguments",
+    "show": "print what a config builds, or what differs between two",
 }
 
 MISSING_SYSTEM_LIBRARY = (
@@ -36,7 +38,7 @@ def main(argv: Sequence[str] | None = None, command: str | None = None) -> int:
         outer = argparse.ArgumentParser(prog="mtdc", description="Multi-task depth completion.")
         outer.add_argument("command", choices=COMMANDS, metavar="COMMAND",
                            help="; ".join(f"{name}: {text}" for name, text in COMMANDS.items()))  # fmt: skip
-        arguments = list(sys.argv[1:] if argv is None else argv)
+        arguments = [*(sys.argv[1:] if argv is None else argv)]  # no list(): here that is the command, once it is imported
         command = outer.parse_args(arguments[:1]).command
         argv = arguments[1:]
     try:
