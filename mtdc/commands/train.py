@@ -68,18 +68,25 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace) -> None:
-    from mmengine.dist import barrier, is_main_process
-
-    from ..engine.checkpoint import last_checkpoint
     from ..engine.config import load_config, set_data_root
-    from ..engine.loops import plain_train_cfg
-    from ..engine.resuming import describe_run
-    from ..engine.runs import train
+    from ..engine.folder_lock import held
 
     cfg = load_config(args.config, args.cfg_options)
     if args.data_root:
         set_data_root(cfg, args.data_root)
     folder = work_folder(args.config, args.work_dir)
+    with held(folder):  # also while it is looked into: another run's files come and go
+        _train_in(cfg, folder, args)
+
+
+def _train_in(cfg: Any, folder: Path, args: argparse.Namespace) -> None:
+    from mmengine.dist import barrier, is_main_process
+
+    from ..engine.checkpoint import last_checkpoint
+    from ..engine.loops import plain_train_cfg
+    from ..engine.resuming import describe_run
+    from ..engine.runs import train
+
     if isinstance(cfg.get("train_cfg"), Mapping):
         cfg.train_cfg = plain_train_cfg(cfg.train_cfg)  # as checkpoints have it
     found = "" if args.resume or args.overwrite else describe_run(cfg, folder)

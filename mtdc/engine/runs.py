@@ -7,7 +7,7 @@ import importlib
 import itertools
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from . import hooks
 from .checkpoint import check_fits, file_hash, last_checkpoint, load_weights, read_checkpoint
 from .config import config_hash, require, switched_on
 from .distributed import share_batch_norm, wrapper_config
+from .folder_lock import held
 from .logs import DescribedConfig, QuietRunner, writing
 from .loops import counts_epochs, loop_config, plain_train_cfg
 from .precision import resolve
@@ -143,11 +144,17 @@ def train(
     ``work_dir``, wherever that folder was when it was written; with ``overwrite`` an earlier run's files there are removed.
 
     Raises:
-        ConfigError, DataError: Before anything is trained.
+        ConfigError, DataError: Before anything is trained; also where another run writes into the folder.
     """
+    check_folder(work_dir)
+    with ExitStack() as lock:
+        lock.enter_context(held(work_dir))
+        return _train(cfg, work_dir, launcher, resume, overwrite, lock)
+
+
+def _train(cfg: Config, work_dir: Path, launcher: str, resume: bool, overwrite: bool, lock: ExitStack) -> dict[str, Any] | None:
     # Everything that the config alone can be wrong about comes before data are drawn, steps are timed or a file is written.
     require(cfg, "train_dataloader", "randomness")
-    check_folder(work_dir)
     seed = seed_of(cfg)
     model = build_model(cfg.model)
     check_trainable(model)
@@ -163,6 +170,7 @@ def train(
     check_targets(model, data)
     train_loader = loader(cfg, "train_dataloader", data)
     try_schedules(cfg, batches=batches_of(train_loader))
+    lock.enter_context(held(work_dir, make=True))
     resolve(cfg.model, work_dir, resume)
     torch.manual_seed(seed)  # the first weights are part of what a seed repeats
     model = build_model(cfg.model)

@@ -32,6 +32,16 @@ def count_macs(network: Network, size: tuple[int, int]) -> int:
     return counter.get_total_flops() // 2
 
 
+def check_size(size: tuple[int, int]) -> None:
+    """Refuse a size of no pixel.
+
+    Raises:
+        ConfigError: Height or width is below 1.
+    """
+    if min(size) < 1:
+        raise ConfigError(f"--size must be two whole numbers from 1 on, not {size[0]} {size[1]}.")
+
+
 def strip_report(
     model_cfg: Mapping[str, Any], checkpoint: Path | None, keep: Sequence[str] | None, out: Path | None, size: tuple[int, int]
 ) -> str:
@@ -40,8 +50,7 @@ def strip_report(
     Raises:
         ConfigError: A file to write is named, and no checkpoint to strip; or the size is none.
     """
-    if min(size) < 1:
-        raise ConfigError(f"--size must be two whole numbers from 1 on, not {size[0]} {size[1]}.")
+    check_size(size)
     if out is not None and checkpoint is None:
         raise ConfigError("--out needs a CHECKPOINT to strip: without weights there is nothing to write.")
     model = build_model(model_cfg)
