@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
+from ..layers.photo import GRAY_WEIGHTS
 from ..structures import SPARSE_DEPTH, Field
 from .io import read_depth, read_image, read_labels, read_raw_png
 from .raw_bytes import read_npy
@@ -14,8 +15,6 @@ from .raw_bytes import read_npy
 #: Suffixes that a field's file may have, the first one preferred where a folder holds several.
 MAP_SUFFIXES = (".png", ".npy")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
-#: Weights of red, green and blue in gray (ITU-R 601).
-GRAY_WEIGHTS = (0.299, 0.587, 0.114)
 #: How far from 1 the length of a stored normal may be (float16 and rounding).
 _NORMAL_TOLERANCE = 0.01
 

@@ -15,6 +15,7 @@ import torch
 
 from ..contracts import Batch, InputRepresentation, Prepared
 from ..layers.fill import closest_surface_fill, farthest_surface_fill, smooth
+from ..layers.photo import photo_channels
 from ..registry import INPUTS
 
 #: Nearer than this nothing is measured; a map without any point has a fill of 0, whose logarithm must stay finite.
@@ -25,14 +26,19 @@ SCALE_M = 20.0
 
 @INPUTS.register_module()
 class RelativeFill(InputRepresentation):
-    """Near and far fill and the measured points, relative to the fill that depth is a residual on."""
+    """Near and far fill and the measured points, relative to the fill that depth is a residual on.
 
-    unit = "natural logarithm; ratio; natural logarithm; 0 or 1; natural logarithm; 20 metres"
+    Args:
+        image: Also give the photo's three channels, for networks that have it at test time too.
+    """
 
-    def __init__(self) -> None:
+    unit = "natural logarithm; ratio; natural logarithm; 0 or 1; natural logarithm; 20 metres; 64 gray values about 128"
+
+    def __init__(self, image: bool = False) -> None:
         super().__init__()
         names = ("log_fill", "near_step", "far_step", "mask", "sparse_step", "fill")
-        self.layout = dict.fromkeys(names, 1)
+        self.layout = dict.fromkeys(names, 1) | ({"image": 3} if image else {})
+        self.needs = ("sparse_depth", "image") if image else ("sparse_depth",)
 
     def forward(self, inputs: Batch) -> Prepared:
         """Ratios to the fill, with the fill as base depth."""
@@ -42,12 +48,14 @@ class RelativeFill(InputRepresentation):
         base = smooth(near)
         fill = base.clamp(min=NEAREST_M)
         mask = (sparse > 0).to(sparse.dtype)
-        channels = (
+        channels = [
             fill.log(),
             near.clamp(min=NEAREST_M) / fill - 1,
             (far.clamp(min=NEAREST_M) / fill).log(),
             mask,
             mask * (sparse.clamp(min=NEAREST_M) / fill).log(),
             fill / SCALE_M,
-        )
+        ]
+        if "image" in self.layout:
+            channels.append(photo_channels(inputs["image"], gray=False))
         return Prepared(torch.cat(channels, dim=1), self.layout, base)

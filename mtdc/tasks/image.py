@@ -16,11 +16,9 @@ from typing import Any
 from torch import Tensor
 
 from ..contracts import Task
+from ..layers.photo import CONTRAST, MIDDLE_GRAY
 from ..registry import TASKS
 from ..structures import GRAY_IMAGE, RGB_IMAGE
-
-MIDDLE_GRAY = 128.0
-CONTRAST = 64.0
 
 
 @TASKS.register_module()

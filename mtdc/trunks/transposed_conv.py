@@ -22,6 +22,9 @@ from ..contracts import Trunk
 from ..layers.conv import conv_unit, upsample_unit
 from ..registry import TRUNKS
 
+#: Skip connections at the strides that an encoder has.
+WHERE_PRESENT = "where_present"
+
 
 @TRUNKS.register_module()
 class TransposedConvTrunk(Trunk):
@@ -31,7 +34,8 @@ class TransposedConvTrunk(Trunk):
         channels, width: Given by the network.
         strides: Stride of each stage's output, each half of the one before or equal to it.
         multiples: Channels of each stage as multiples of the width.
-        skips: The first stage at each stride also reads the encoder's map of that stride.
+        skips: The first stage at each stride also reads the encoder's map of that stride. True demands one at every stride;
+            "where_present" takes those that the encoder has.
 
     Raises:
         ValueError: Strides that don't go down by 1 or 2, as many multiples as strides are not given, or skips are wanted and
@@ -44,9 +48,11 @@ class TransposedConvTrunk(Trunk):
         width: int,
         strides: Sequence[int] = (8, 4, 2, 2),
         multiples: Sequence[int] = (16, 8, 4, 4),
-        skips: bool = False,
+        skips: bool | str = False,
     ) -> None:
         super().__init__()
+        if skips not in (True, False, WHERE_PRESENT):
+            raise ValueError(f"skips must be True, False or '{WHERE_PRESENT}', not {skips!r}")
         if len(multiples) != len(strides):
             raise ValueError(f"multiples ({len(multiples)}) and strides ({len(strides)}) must have the same length")
         self.start = max(channels)
@@ -60,7 +66,7 @@ class TransposedConvTrunk(Trunk):
             if stride % next_stride:
                 raise ValueError(f"strides {self.strides} must go down from {self.start} by 1 or 2 at a time")
             self.stages.append(upsample_unit(size, next_size, stride // next_stride))
-            if skips and next_stride < stride:
+            if skips and next_stride < stride and not (skips == WHERE_PRESENT and next_stride not in channels):
                 if next_stride not in channels:
                     has = ", ".join(map(str, channels))
                     raise ValueError(f"skips need an encoder with a map at stride {next_stride}; this one has strides {has}")

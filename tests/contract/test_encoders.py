@@ -9,10 +9,13 @@ from support import SIZES, check_backward, check_bf16, check_copies, named
 from mtdc.registry import ENCODERS, build
 
 
-def make(name, channels=2):
-    return build(
-        ENCODERS, {"type": name}, "encoder", in_channels=channels, layout={"sparse_depth": 1, "mask": channels - 1}, width=2
-    )
+#: What x of two channels is made of: late fusion needs a photo beside depth.
+LAYOUTS = {"LateFusionEncoder": {"sparse_depth": 1, "image": 1}}
+
+
+def make(name):
+    layout = LAYOUTS.get(name, {"sparse_depth": 1, "mask": 1})
+    return build(ENCODERS, {"type": name}, "encoder", in_channels=2, layout=layout, width=2)
 
 
 @pytest.mark.parametrize("name", named(ENCODERS))

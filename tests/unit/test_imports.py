@@ -20,6 +20,7 @@ ALLOWED = {
     "registry": {"errors", "arguments"},
     "contracts": {"errors", "structures", "layers", "registry"},
     **dict.fromkeys(PARTS, GROUND),
+    "encoders": GROUND | {"compatibility"},
     "data": GROUND,
     "metrics": GROUND,
     "model": GROUND | {"data"},
