@@ -1,4 +1,4 @@
-"""Reverse Huber loss: absolute near zero, squared beyond (Laina et al., 3DV 2016, Eq. 1).
+"""Reverse Huber loss: absolute near zero, squared beyond (Laina et al., 3DV 2016).
 
     l = 1/N * sum berhu(e)          berhu(e) = |e|  for |e| <= c,  (e^2 + c^2) / (2c)  otherwise;  c = share * max |e|
 
