@@ -2,11 +2,12 @@
 
 import pytest
 import torch
-from support import small_network
+from support import named, small_network
 
 from mtdc import ConfigError
 from mtdc.engine.strip import count_macs, count_parameters, strip_report
 from mtdc.model import build_model
+from mtdc.registry import SHARING
 
 #: (H, W), which every stride divides, and one that is padded to (48, 64) inside.
 SIZE, ODD_SIZE, PADDED_SIZE = (32, 48), (37, 53), (48, 64)
@@ -70,6 +71,54 @@ def test_multiply_accumulates_of_sum_sharing_by_hand():
     assert count_macs(model.network, SIZE) == whole - stages[-1] - decoder_macs(*SIZE, 8)
 
 
+def sharing_parameters():
+    """Sharing with its options: what it has beside encoder, trunks and heads, and what is left of everything for depth.
+
+    Two tasks, streams of 16, 8, 4 and 4 channels. Convolutions without bias; batch norm has two numbers a channel.
+    """
+    first_stages = 9 * (32 * 16 + 16 * 8) + 2 * (16 + 8)
+    last_stage = 9 * 4 * 4 + 2 * 4
+    trunk = first_stages + 9 * 8 * 4 + 2 * 4 + last_stage
+    head = branch_parameters() - trunk
+    wide_head = head + 9 * 4 * 4  # reads 8 channels
+    enlarging = 9 * (16 * 8 + 8 * 4 + 4 * 4) + 2 * (8 + 4 + 4)
+    concat = enlarging + (2 * 16 * 16 + 32) + (3 * 8 * 8 + 16) + (3 * 4 * 4 + 8)
+    nddr = (2 * 16 * 16 + 32) + (2 * 8 * 8 + 16) + 2 * (2 * 4 * 4 + 8)  # a task
+    masks = (2 * 16 * 16 + 64) + (3 * 8 * 8 + 32) + 2 * (3 * 4 * 4 + 16)  # a task
+    layers = 4 + 4 * (16 + 8 + 4)  # a task's beta and P
+    distillation = 2 * 9 * 8 * 8 + 8  # a task's W and V, which has a bias
+    first_head = 9 * (8 * 4 + 4 * 4 + 4 * 4) + 3 * 8 + 9 * 4 + 1  # from 1/4: two transposed convolutions, two convolutions
+    return {
+        ("HardSharing",): (trunk + 2 * head, trunk + head),
+        ("ConcatSharing",): (2 * (trunk + wide_head) + concat, 2 * trunk + wide_head + concat - last_stage),
+        ("ConcatSharing", "at", "join"): (2 * (trunk + wide_head), 2 * trunk + wide_head),
+        ("CrossStitch",): (2 * (trunk + head) + 4 * 4, 2 * trunk + head + 3 * 4 + 2),
+        ("CrossStitch", "per_channel", True): (
+            2 * (trunk + head) + 4 * (16 + 8 + 4 + 4),
+            2 * trunk + head + 4 * (16 + 8 + 4) + 2 * 4,
+        ),
+        ("CrossStitch", "one_way", True): (2 * (trunk + head) + 4 * 2, trunk + head),
+        ("Sluice",): (2 * (trunk + head) + 4 * 16 + 2 * layers, 2 * trunk + head + 3 * 16 + 8 + layers),
+        ("NDDR",): (2 * (trunk + head) + 2 * nddr, 2 * trunk + head + 2 * nddr - (2 * 4 * 4 + 8)),
+        ("NDDR", "shortcut", True): (
+            2 * (trunk + head) + 2 * (nddr + 4 * (16 + 8 + 4 + 4)),
+            2 * trunk + head + 2 * nddr - (2 * 4 * 4 + 8) + 4 * (16 + 8 + 4 + 4),
+        ),
+        ("MTAN",): (trunk + 2 * head + enlarging + 2 * masks, trunk + head + enlarging + masks),
+        ("PADNet",): (2 * (trunk + head + distillation + first_head), trunk + head + first_stages + distillation),
+    }
+
+
+@pytest.mark.parametrize("sharing", sharing_parameters())
+def test_parameters_of_every_sharing_by_hand(sharing):
+    name, *options = sharing
+    network = small_network(sharing={"type": name, **dict([options] if options else [])})
+    model = build_model(config(network=network))
+    whole, stripped = sharing_parameters()[sharing]
+    assert count_parameters(model.network) == encoder_parameters() + whole
+    assert count_parameters(model.strip().network) == encoder_parameters() + stripped
+
+
 def test_counting_leaves_the_network_as_it_was():
     network = build_model(config()).network.train()
     state = {key: value.clone() for key, value in network.state_dict().items()}
@@ -88,7 +137,7 @@ def test_report_counts_before_and_after():
 
 
 @pytest.mark.parametrize("keep", [("depth",), ("image",), ("depth", "image")])
-@pytest.mark.parametrize("sharing", ["NoSharing", "SumSharing"])
+@pytest.mark.parametrize("sharing", named(SHARING))
 def test_weighting_and_every_loss_go(keep, sharing):
     losses = {"l1": {"type": "L1"}, "l2": {"type": "L2"}}
     tasks = {"depth": {"type": "DepthTask", "losses": losses}, "image": {"type": "ImageTask", "losses": losses}}
