@@ -20,9 +20,8 @@ from .reduction import full_precision, mean_over_valid
 
 def angular(pred: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     """Mean angle over valid pixels, radians; 0 is its gradient where the directions agree or are opposite."""
-    # An unknown normal has no direction: any other takes its place, so that nothing is divided by zero.
-    aside = torch.tensor((0.0, 0.0, -1.0), dtype=target.dtype, device=target.device).view(1, 3, 1, 1)
-    pred, target = full_precision(pred), target.where(valid, aside)
+    # Of an unknown normal, which is zero, both arguments are 0, and torch's gradient there is 0.
+    pred = full_precision(pred)
     sine = torch.linalg.vector_norm(torch.linalg.cross(pred, target, dim=1), dim=1, keepdim=True)
     return mean_over_valid(torch.atan2(sine, (pred * target).sum(dim=1, keepdim=True)), valid)
 
