@@ -89,3 +89,16 @@ def test_stripped_sharing_gives_the_same_depth_and_has_no_dead_parameter(name, t
     assert set(joined) == {"depth"}
     assert torch.equal(joined["depth"], expected)
     check_backward(sharing, lambda: flatten(run(sharing, left)))
+
+
+@pytest.mark.parametrize("name", named(SHARING))
+def test_is_one_graph_for_the_compiler(name):
+    """No step depends on values: torch.compile takes the whole chain, training's extra terms included."""
+    sharing = make(name, ("depth", "image")).train()
+    stages = stage_streams(sharing.trunks())
+    expected = run(sharing, stages), sharing.penalty()
+    torch._dynamo.reset()
+    joined = torch.compile(run, backend="eager", fullgraph=True)(sharing, stages), sharing.penalty()
+    for actual, own in zip(joined, expected, strict=True):
+        assert actual.keys() == own.keys()
+        assert all(torch.equal(actual[key], own[key]) for key in own)
