@@ -5,25 +5,25 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
+from types import NoneType
 from typing import Any
 
-import mmengine.optim
-import mmengine.runner  # noqa: F401  (registers hooks and loops)
 import torch
 from mmengine.config import Config
 from mmengine.dist import get_world_size
 from mmengine.optim import OptimWrapper, build_optim_wrapper
-from mmengine.registry import DATA_SAMPLERS, HOOKS, LOOPS, OPTIM_WRAPPERS, OPTIMIZERS, PARAM_SCHEDULERS, Registry
+from mmengine.registry import DATA_SAMPLERS, HOOKS, LOOPS, OPTIM_WRAPPERS, OPTIMIZERS, PARAM_SCHEDULERS, VISUALIZERS, Registry
+from mmengine.runner import LogProcessor, Runner
 from torch.utils.data import DataLoader, Subset
 
-from ..arguments import attempt, check_kinds
+from ..arguments import attempt, check_kinds, describe, fits, parameters
 from ..data import sampler  # noqa: F401  (registers the sampler that configs name)
 from ..data.dataset import DepthDataset
 from ..errors import ConfigError, DataError, did_you_mean
 from ..metrics import DepthMetric
 from ..model import MultiTaskModel
 from ..registry import DATASETS, METRICS, build
-from ..structures import Field
+from ..structures import TARGET_FIELDS, Field
 from . import hooks, progress  # noqa: F401  (registers the hooks that configs name)
 from .config import require
 from .loops import counts_epochs
@@ -32,6 +32,8 @@ from .trials import WORKERS_ALONE, try_clipping, try_compiling, try_hook, try_lo
 
 #: Keys of a dataloader that the Runner takes beside torch's own.
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+#: Keys of ``env_cfg``, with their kinds.
+ENVIRONMENT = {"cudnn_benchmark": bool, "mp_cfg": dict, "dist_cfg": dict, "resource_limit": int}
 LOADER_KEYS = {"dataset", "sampler", "batch_sampler", "num_batch_per_epoch", "collate_fn", "worker_init_fn"}
 #: Samplers of mmengine that don't say which epoch a frame is of.
 WITHOUT_EPOCH = ("DefaultSampler", "InfiniteSampler")
@@ -154,6 +156,7 @@ def check_parts(cfg: Config, model: MultiTaskModel) -> None:
     for i, schedule in enumerate(cfg.get("param_scheduler") or ()):
         check_type(PARAM_SCHEDULERS, schedule, f"param_scheduler[{i}]", "schedule", {"convert_to_iter_based"})
     check_loop(cfg.train_cfg)
+    check_runner(cfg)
     for where, hook in hooks_of(cfg):
         check_type(HOOKS, hook, where, "hook", {"priority"})
         check_part_kinds(HOOKS, hook, where)
@@ -202,6 +205,32 @@ def check_loop(train_cfg: Mapping[str, Any]) -> None:
             "train_cfg.dynamic_intervals must be a list of (from when on, val_interval) such as [(10, 2)], in whole numbers "
             f"from 1 on, not {pairs!r}."
         )
+
+
+def check_runner(cfg: Config) -> None:
+    """Refuse what mmengine's Runner can't use of its own settings.
+
+    Raises:
+        ConfigError: The key, and what it takes.
+    """
+    path = cfg.get("load_from")
+    if not isinstance(path, (str, NoneType)):
+        raise ConfigError(f"load_from must be the path of a checkpoint or None, not {path!r}.")
+    for name, function in (
+        ("randomness", Runner.set_randomness),
+        ("log_processor", LogProcessor),
+        ("env_cfg", Runner.setup_env),
+    ):
+        values = {key: value for key, value in (cfg.get(name) or {}).items() if key != "type"}
+        if name == "env_cfg":
+            _check_known(values, set(ENVIRONMENT), name)
+            for key, value in values.items():
+                if not fits(value, ENVIRONMENT[key]):
+                    raise ConfigError(f"env_cfg.{key} must be {describe(ENVIRONMENT[key])}, not {value!r}.")
+            continue
+        _check_known(values, set(parameters(function)), name)
+        check_kinds(function, values, name)
+    check_type(VISUALIZERS, cfg.get("visualizer"), "visualizer", "visualizer")
 
 
 def names_of_values(metrics: Iterable[DepthMetric]) -> set[str]:
@@ -267,7 +296,7 @@ def _values(metric: DepthMetric) -> Iterable[str]:
 
 
 def check_targets(model: MultiTaskModel, data: DepthDataset) -> None:
-    """Refuse to train a task on data that hold no target of it.
+    """Refuse to train a task on data that hold no target of it, or no map that one of its losses reads.
 
     Raises:
         DataError: Names the task and both ways out.
@@ -278,6 +307,13 @@ def check_targets(model: MultiTaskModel, data: DepthDataset) -> None:
                 f"no training frame has the target of task '{name}', so it would learn nothing. Add the files (the warning "
                 f"above says where they are looked for), or leave the task out: --cfg-options model.network.tasks.{name}=None."
             )
+        for term, loss in task.losses.items():
+            for key in loss.reads:
+                if key in TARGET_FIELDS and data.count(TARGET_FIELDS[key]) == 0:
+                    raise DataError(
+                        f"no training frame has '{key}', which the loss '{term}' of task '{name}' reads. Add the files, or "
+                        f"leave the loss out: --cfg-options model.network.tasks.{name}.losses.{term}=None."
+                    )
 
 
 def build_optimiser(cfg: Config, model: MultiTaskModel) -> OptimWrapper:

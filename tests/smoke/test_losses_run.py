@@ -1,6 +1,7 @@
 """A training with every kind of depth loss at once: a schedule, a photo that no task predicts, a deviation, a pyramid."""
 
 import json
+import shutil
 import textwrap
 
 import numpy as np
@@ -47,3 +48,24 @@ def test_trains_and_is_evaluated(tmp_path):
     # mmengine logs the mean of the last steps' losses.
     assert [step["loss"] for step in steps] == pytest.approx(np.cumsum(sums) / range(1, 5), rel=1e-4)
     assert json.loads((tmp_path / "run" / "result.json").read_text())["frames"] == 2
+
+
+def test_a_loss_that_reads_photos_is_refused_where_there_are_none(tmp_path, capsys):
+    """It would be 0 throughout, and nobody would know."""
+    kitti_tree(tmp_path / "data", "train", frames=2)
+    for folder in (tmp_path / "data").rglob("image_02/data"):
+        shutil.rmtree(folder)
+    (tmp_path / "losses.py").write_text(textwrap.dedent(CONFIG))
+    arguments = [
+        "train",
+        str(tmp_path / "losses.py"),
+        "--data-root",
+        str(tmp_path / "data"),
+        "--work-dir",
+        str(tmp_path / "run"),
+    ]
+    assert main([*arguments, *small_run()]) == 2
+    said = capsys.readouterr().err
+    assert "no training frame has 'gt_image', which the loss 'smooth' of task 'depth' reads" in said
+    assert "model.network.tasks.depth.losses.smooth=None" in said
+    assert not (tmp_path / "run").exists()
