@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 from itertools import combinations
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -70,6 +71,10 @@ class Sluice(Sharing):
         self.sums = nn.ModuleDict({task: StageSum(strides, widths) for task in self.tasks})
         #: The penalty of each stage of the last forward in training, until penalty() hands it on.
         self._overlaps: list[Tensor] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the penalty of a step that is under way: tensors of a graph can't be copied."""
+        return {**self.__dict__, "_overlaps": []}
 
     def trunks(self) -> tuple[str, ...]:
         """One a task."""

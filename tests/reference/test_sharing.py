@@ -1,5 +1,7 @@
 """Sharing modules against their papers' equations: numbers by hand, and numpy in float64 from the weights alone."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -234,6 +236,14 @@ def test_sluice_s_penalty_by_hand():
     assert sharing.penalty() == {}, "handed on once"
     run(sharing.eval(), [{"depth": apart, "image": apart}] * 2)
     assert sharing.penalty() == {}, "for training alone"
+
+
+def test_sluice_is_copied_between_a_step_s_forward_and_its_penalty():
+    sharing = make("Sluice").train()
+    stages = [{task: stream.requires_grad_() for task, stream in stage.items()} for stage in given(TASKS)]
+    run(sharing, stages)
+    assert copy.deepcopy(sharing).penalty() == {}
+    assert set(sharing.penalty()) == {"orthogonality"}
 
 
 def test_sluice_s_penalty_by_numpy_over_batch_and_pixels():
