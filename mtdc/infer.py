@@ -123,9 +123,11 @@ class Completer:
                 where not given (:func:`~mtdc.visualization.cloud.evidence_mask`).
 
         Raises:
-            DataError: An input has another shape or type, holds values that can't be metres or no measured point, or is
+            ConfigError: ``max_distance_px`` is no number from 0 on.
+        DataError: An input has another shape or type, holds values that can't be metres or no measured point, or is
                 missing though the model needs it; or the model answers something that is no depth.
         """
+        check_distance(max_distance_px)
         sparse = _checked(sparse_depth)
         depth = self._depth(sparse, image, intrinsics)
         if keep_measured:
@@ -135,7 +137,7 @@ class Completer:
     def _depth(
         self, sparse: np.ndarray, image: np.ndarray | Tensor | None, intrinsics: np.ndarray | Tensor | None
     ) -> np.ndarray:
-        inputs = {"sparse_depth": torch.from_numpy(sparse)[None, None]}
+        inputs = {"sparse_depth": torch.from_numpy(np.require(sparse, requirements=["C", "W"]))[None, None]}
         given = {"image": image, "intrinsics": intrinsics}
         checks: dict[str, Callable[[np.ndarray, tuple[int, ...]], Tensor]]
         checks = {"image": _image_tensor, "intrinsics": _intrinsics_tensor}
@@ -157,6 +159,17 @@ class Completer:
         return dense
 
 
+def check_distance(max_distance_px: float | None) -> None:
+    """Refuse a largest distance to a measured pixel that is none.
+
+    Raises:
+        ConfigError: It is no number from 0 on.
+    """
+    right = isinstance(max_distance_px, (int, float, np.number)) and not isinstance(max_distance_px, bool)
+    if max_distance_px is not None and not (right and max_distance_px >= 0):
+        raise ConfigError(f"the largest distance to a measured pixel is {max_distance_px!r}; expected 0 or more pixels.")
+
+
 def _checked(sparse_depth: np.ndarray | Tensor) -> np.ndarray:
     sparse = check_depth(_as_array(sparse_depth, "sparse depth"), "sparse depth")
     if not sparse.any():
@@ -169,8 +182,10 @@ def _device(device: str | torch.device) -> torch.device:
     try:
         found = torch.device(device)
         torch.empty(0, device=found)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         raise ConfigError(f"device '{device}' can't be used here: {str(error).splitlines()[0]}") from error
+    if found.type == "meta":
+        raise ConfigError("device 'meta' computes nothing: name cpu or cuda.")
     return found
 
 

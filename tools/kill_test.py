@@ -44,7 +44,7 @@ VARIANTS = {
 }
 #: Every fourth run loads with two workers, and every twentieth start is the command in a process of its own.
 WORKERS_EVERY, COMMAND_EVERY = 4, 20
-GIVEN_UP_AFTER_S = 120.0
+GIVEN_UP_AFTER_S, GIVEN_UP_AFTER_RUNS = 120.0, 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,7 +75,7 @@ def _test(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from mtdc.data.io import write_json
-    from mtdc.errors import ConfigError
+    from mtdc.errors import ConfigError, DataError
 
     torch.set_num_threads(1)
     start = time.monotonic()
@@ -86,12 +86,18 @@ def _test(args: argparse.Namespace) -> int:
     before = found["seconds"]
     folder = args.out.absolute().with_suffix(".work")
     lab = Lab(folder)
+    never_began = 0
     with tqdm(total=args.kills, initial=_kills(found), unit="kill") as bar:
         while _kills(found) < args.kills and (args.minutes is None or time.monotonic() - start < 60 * args.minutes):
             try:
                 run = lab.killed_run(len(found["runs"]), args.seed, args.kills - _kills(found))
             finally:
                 lab.end()
+            never_began = 0 if run["kills"] or not run["differences"] else never_began + 1
+            if never_began == GIVEN_UP_AFTER_RUNS:
+                raise DataError(
+                    f"{never_began} runs one after another ended before they could be killed: {run['differences'][0]}"
+                )
             found["runs"].append(run)
             found["seconds"] = round(before + time.monotonic() - start, 1)
             found["command"] = f"python tools/kill_test.py {shlex.join(['--kills', str(args.kills), '--seed', str(args.seed)])}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -47,22 +48,25 @@ def main(argv: Sequence[str] | None = None, command: str | None = None) -> int:
     except UserError as error:
         sys.stderr.write(f"mtdc {command}: {error}\n")
         return 2
+    except BrokenPipeError:
+        _drop_output()  # who read it wanted no more: `| head`
+        return 141
     except OSError as error:
         if error.strerror is None:
             raise  # no word of the system: a fault of the program's
         told = UserError(f"{error.filename or 'the system says'}: {error.strerror}.")
         sys.stderr.write(f"mtdc {command}: {told}\n")
         return 2
-    except KeyboardInterrupt:
-        again = " Go on with --resume." if command in ("train", "complete") else ""
-        sys.stderr.write(f"mtdc {command}: interrupted.{again}\n")
+    except KeyboardInterrupt as error:
+        # A command that has something to go on from says so.
+        sys.stderr.write(f"mtdc {command}: interrupted.{' ' * bool(error.args)}{error}\n")
         return 130
     except RuntimeError as error:
         if "DataLoader worker" not in str(error) or "killed by signal" not in str(error):
             raise
         told = UserError(
             f"a process that loads data was killed, probably as memory ran out: {error}. Set fewer of them with "
-            "--cfg-options train_dataloader.num_workers=N; a training goes on with --resume."
+            "--cfg-options train_dataloader.num_workers=N; a training that has written a checkpoint goes on with --resume."
         )
         sys.stderr.write(f"mtdc {command}: {told}\n")
         return 2
@@ -71,6 +75,11 @@ def main(argv: Sequence[str] | None = None, command: str | None = None) -> int:
             raise
         sys.stderr.write(f"mtdc {command}: {MISSING_SYSTEM_LIBRARY.format(str(error).partition(':')[0])}\n")
         return 2
+
+
+def _drop_output() -> None:
+    """Let nothing more be written to a pipe that is closed, at the interpreter's end neither."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(command: str, argv: Sequence[str] | None) -> int:

@@ -13,12 +13,16 @@ DIR/color/NAME.png (near warm, far cool), and where the camera is known (--intri
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..data.deskew import Motion
+
+#: Broken scans that the last line names.
+_BROKEN_NAMED = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +84,7 @@ def _add_results(group: argparse._ArgumentGroup) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check everything, then complete and write; the last line says what was written."""
     # Imported here: the help text needs no engine.
-    from ..complete_files import Options, Results, ScanList, ScanReader, complete_files
+    from ..complete_files import JOURNAL, Options, Results, ScanList, ScanReader, complete_files
     from ..infer import Completer
 
     scans = ScanList(args.inputs, args.out)
@@ -99,7 +103,12 @@ def run(args: argparse.Namespace) -> int:
     doubt = reader.check(scans)
     if doubt:
         _say(f"Look at the results with care: {doubt}")
-    results: Results = complete_files(completer, scans, reader, options)
+    try:
+        results: Results = complete_files(completer, scans, reader, options)
+    except KeyboardInterrupt as error:
+        raise (KeyboardInterrupt("Go on with --resume.") if (args.out / JOURNAL).is_file() else error) from None
+    for line in reader.unused(scans, args.images is not None, "image" in completer.needs):
+        _say(line)
     if scans.ignored:
         _say(f"Ignored {_count(scans.ignored, 'file')} of other kinds or earlier results in the folders.")
     if scans.photos:
@@ -110,8 +119,12 @@ def run(args: argparse.Namespace) -> int:
         _say(f"Kept {_count(results.kept, 'scan')} that an earlier run completed.")
     _say(f"Completed {_count(results.count, 'scan')}: {', '.join(map(str, results.folders))}")
     if results.broken:
-        sys.stderr.write(f"mtdc complete: {_count(len(results.broken), 'scan')} of {len(scans)} could not be completed:\n")
-        sys.stderr.writelines(f"  {line}\n" for line in results.broken)
+        named = "; ".join(line.rstrip(".") for line in results.broken[:_BROKEN_NAMED])
+        more = len(results.broken) - _BROKEN_NAMED
+        named += f"; and {more} more" if more > 0 else ""
+        sys.stderr.write(
+            f"mtdc complete: {_count(len(results.broken), 'scan')} of {len(scans)} could not be completed: {named}.\n"
+        )
         return 1
     return 0
 
@@ -132,5 +145,8 @@ def _count(number: int, thing: str) -> str:
 
 
 def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head`: what is said is lost, and the scans are completed all the same
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -96,7 +96,10 @@ def _train_in(cfg: Any, folder: Path, args: argparse.Namespace) -> None:
             f"{folder} holds {found}. {first} it and start again (--overwrite), or name another folder (--work-dir)."
         )
     barrier()  # all have looked into the folder before one writes there
-    result = train(cfg, folder, args.launcher, args.resume, args.overwrite)
+    try:
+        result = train(cfg, folder, args.launcher, args.resume, args.overwrite)
+    except KeyboardInterrupt as error:
+        raise (KeyboardInterrupt("Go on with --resume.") if last_checkpoint(folder) else error) from None
     if result is not None and is_main_process():
         from .test import report
 

@@ -7,7 +7,6 @@ names and calibration, :func:`complete_files` what the model needs. Then one sca
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,15 +16,16 @@ from tqdm import tqdm
 
 from ..data.io import read_image, write_cloud, write_depth_png, write_png
 from ..data.raw_bytes import bytes_of
+from ..engine.result import takes_files
 from ..errors import ConfigError, DataError
-from ..infer import Completed, Completer
+from ..infer import Completed, Completer, check_distance
 from ..visualization.cloud import cloud
 from ..visualization.colormap import colorize_depth, depth_range
 from .journal import Journal
 from .reader import ScanReader
-from .scans import OUTPUT_FOLDERS, Scan, ScanList, photos_of
+from .scans import JOURNAL, OUTPUT_FOLDERS, Scan, ScanList, photos_of
 
-__all__ = ["Options", "Results", "ScanList", "ScanReader", "complete_files"]
+__all__ = ["JOURNAL", "Options", "Results", "ScanList", "ScanReader", "complete_files"]
 
 #: Depth below the smallest that a depth PNG can store would read as "none".
 _SMALLEST_DEPTH_M = 1 / 256
@@ -134,10 +134,7 @@ def _check_options(completer: Completer, reader: ScanReader, options: Options) -
         raise ConfigError("this model reads the camera matrix too: give --intrinsics FILE or --calib PATH.")
     if options.color_range_m is not None:
         depth_range(np.empty(0), *options.color_range_m)
-    if options.max_distance_px is not None and not options.max_distance_px >= 0:
-        raise ConfigError(
-            f"the largest distance to a measured pixel is {options.max_distance_px:g}; expected 0 or more pixels."
-        )
+    check_distance(options.max_distance_px)
 
 
 def _hash(path: Path) -> str:
@@ -201,5 +198,5 @@ def _check_writable(folder: Path) -> None:
         raise DataError(f"can't write to {folder}: {error.strerror or error}.") from error
     if not existing.is_dir():
         raise DataError(f"can't write to {folder}: {existing} is a file.")
-    if not os.access(existing, os.W_OK | os.X_OK):
+    if not takes_files(existing):
         raise DataError(f"can't write to {folder}: {existing} may not be written to.")

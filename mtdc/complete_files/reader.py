@@ -88,6 +88,15 @@ class ScanReader:
                 return self.camera.doubt()
         return None
 
+    def unused(self, scans: ScanList, photos: bool, model_reads_photos: bool) -> list[str]:
+        """What was given and does nothing for these scans, as sentences."""
+        lines = []
+        if self.motion is not None and not any(is_cloud(scan.path) for scan in scans):
+            lines.append("--deskew does nothing here: there is no LiDAR cloud among the scans, and depth maps hold no times.")
+        if photos and not model_reads_photos and not self.known:
+            lines.append("--images does nothing here: the model reads no photo, and without a known camera there is no cloud.")
+        return lines
+
     def read(self, path: Path) -> np.ndarray:
         """Sparse depth of a scan, ``(H, W)`` float32 metres, 0 = not measured; clouds are projected.
 

@@ -82,7 +82,11 @@ def _read_mapping(path: Path) -> Mapping[str, Any]:
             _check_repeats(yaml.compose(text, Loader=yaml.SafeLoader))
     except (yaml.YAMLError, ValueError, RecursionError, AttributeError, TypeError, OverflowError) as error:
         kind = "JSON" if path.suffix.lower() == ".json" else "plain YAML"
-        raise DataError(f"camera file {path} is no {kind}: {' '.join(str(error).split())[:200]}.") from error
+        # Python's own words about its depth of calls say nothing of the file.
+        what = (
+            "lists or keys inside each other without end" if isinstance(error, RecursionError) else " ".join(str(error).split())
+        )
+        raise DataError(f"camera file {path} is no {kind}: {what[:200]}.") from error
     if not isinstance(values, Mapping):
         raise DataError(f"camera file {path} holds {type(values).__name__}; expected 'key: value' lines: {', '.join(KEYS)}.")
     return values
@@ -137,7 +141,8 @@ def _numbers(path: Path, values: Mapping[str, Any], key: str, counts: tuple[int,
             if len(numbers) > _MOST_NUMBERS:
                 raise DataError(f"{expected}, and holds more than {_MOST_NUMBERS} numbers.")
     except (ValueError, OverflowError, RecursionError) as error:
-        raise DataError(f"{expected}, and holds {' '.join(str(error).split())[:80]}.") from error
+        found = "lists inside each other without end" if isinstance(error, RecursionError) else repr(str(item)[:60])
+        raise DataError(f"{expected}, and holds {found}.") from error
     array = np.array(numbers, dtype=np.float64)
     if counts is not None and array.size not in counts:
         raise DataError(f"{expected}, and holds {array.size} numbers.{_count_hint(key, array.size)}")

@@ -92,9 +92,16 @@ def _read_ply(path: Path) -> np.ndarray:
     if claimed > len(content):
         raise DataError(f"cloud {path} says it holds {claimed} elements in {len(content)} bytes; it is probably cut short.")
     try:
-        data = PlyData.read(io.BytesIO(content), mmap=False)
+        stream = io.BytesIO(content)
+        data = PlyData.read(stream, mmap=False)
     except Exception as error:  # a parser of other people's files: whatever it stumbles over, the file is broken
         raise DataError(f"cloud {path} is a damaged PLY file ({' '.join(str(error).split())[:120]}).") from error
+    rest = stream.read().strip()
+    if rest:
+        raise DataError(
+            f"cloud {path} goes on for {len(rest)} bytes behind what its header counts ({claimed} elements at most): the count "
+            "is wrong, or something was added; write it again."
+        )
     if "vertex" not in data:
         found = ", ".join(element.name for element in data.elements) or "none"
         raise DataError(f"cloud {path} has no element 'vertex' (elements: {found}).")
@@ -185,9 +192,18 @@ def _pcd_ascii(path: Path, body: bytes, layout: list[tuple[str, str, int]], coun
             if size == 1 and name.lower() in ("x", "y", "z"):
                 values[name] = np.array([float(word) for word in words[start : count * width : width]])
     except ValueError as error:
-        raise DataError(f"cloud {path}: a coordinate is no number ({' '.join(str(error).split())[:80]}).") from error
+        wrong = next(word for word in words[: count * width] if not _is_number(word))
+        raise DataError(f"cloud {path}: a coordinate is '{wrong[:30].decode('latin-1')}', which is no number.") from error
     names = tuple(name for name, _, size in layout if size == 1)
     return _columns(path, names, values)
+
+
+def _is_number(word: bytes) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _pcd_compressed(path: Path, body: bytes, layout: list[tuple[str, str, int]], count: int) -> np.ndarray:

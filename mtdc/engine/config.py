@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import importlib.resources
+import inspect
 import itertools
 import json
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from mmengine.config import Config
+from torch.utils.data import DataLoader
 
 from ..errors import ConfigError, did_you_mean
 from ..model import AUTO
@@ -24,8 +26,21 @@ FOLDER_KEY = "config_folder"
 #: Off where a config says nothing. Not in a base config: mmengine lets no dict inherit a None.
 SWITCHES = ("ema", "compile")
 DATALOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
+#: Keys of mmengine's Runner that no shipped config has; of them all but the first are dicts.
+RUNNER_KEYS = ("load_from", "log_processor", "env_cfg", "visualizer")
+RANDOMNESS_KEYS = ("seed", "deterministic", "diff_rank_seed")
 #: Keys that hold a dict or a list, where a config has them.
-_DICTS = ("model", "optim_wrapper", "default_hooks", "randomness", "train_cfg", "val_cfg", "test_cfg", "baselines")
+_DICTS = (
+    "model",
+    "optim_wrapper",
+    "default_hooks",
+    "randomness",
+    "train_cfg",
+    "val_cfg",
+    "test_cfg",
+    "baselines",
+    *RUNNER_KEYS[1:],
+)
 _LISTS = ("param_scheduler", "custom_hooks")
 
 
@@ -152,6 +167,15 @@ def _check_kinds(cfg: Config) -> None:
             raise ConfigError(f"{name} has no 'dataset'; inherit a shipped config by _base_, or add it.")
 
 
+def _may_be_new(path: list[str], part: str) -> bool:
+    """Whether mmengine or torch knows a key that the config lacks."""
+    if not path:
+        return part in RUNNER_KEYS
+    if path[0] in DATALOADERS and len(path) == 1:
+        return part in inspect.signature(DataLoader).parameters
+    return path[0] in RUNNER_KEYS or (path == ["randomness"] and part in RANDOMNESS_KEYS)
+
+
 def _check_option(cfg: Any, key: str, opened: set[str]) -> None:
     """A misspelt option must not be added in silence; a key that a part's constructor takes may be new.
 
@@ -171,6 +195,8 @@ def _check_option(cfg: Any, key: str, opened: set[str]) -> None:
         if part not in at:
             if "type" in at or parts[:depth] == ["train_cfg"]:
                 return  # the part's own constructor says whether it knows the key, and for the loop the check before a run
+            if _may_be_new(parts[:depth], part):
+                return  # said before a run, where a value is wrong
             known = [name for name in at if not name.startswith("_")]
             raise ConfigError(
                 f"--cfg-options {key}: the config has no '{'.'.join(parts[: depth + 1])}'.{did_you_mean(part, known)}"

@@ -97,7 +97,7 @@ def _leave(store: Any, error: BaseException) -> None:
     if lost:
         raise UserError(
             "another process of this run has ended. Where it said nothing above, it was killed (out of memory?). "
-            "A training goes on from its last checkpoint with --resume."
+            "A training that has written a checkpoint goes on from it with --resume."
         ) from error
 
 

@@ -59,6 +59,25 @@ class QuietRunner(Runner):  # type: ignore[misc]  # mmengine has no types
                 self.cfg.dump(temporary)
 
 
+@contextmanager
+def warnings_after() -> Iterator[None]:
+    """The package's warnings are said when the block has ended; where it ends by an error, that alone is said."""
+    kept: list[logging.LogRecord] = []
+    logger = logging.getLogger("mtdc")
+
+    def keep(record: logging.LogRecord) -> bool:
+        kept.append(record)
+        return False
+
+    logger.addFilter(keep)
+    try:
+        yield
+    finally:
+        logger.removeFilter(keep)
+    for record in kept:
+        logger.handle(record)
+
+
 def _for_console(record: logging.LogRecord) -> bool:
     text = record.getMessage()
     return not text.startswith(_NOISE) and (record.levelno > logging.INFO or "\n" not in text.strip())

@@ -12,7 +12,17 @@ import torch
 from mmengine.config import Config
 from mmengine.dist import get_world_size
 from mmengine.optim import OptimWrapper, build_optim_wrapper
-from mmengine.registry import DATA_SAMPLERS, HOOKS, LOOPS, OPTIM_WRAPPERS, OPTIMIZERS, PARAM_SCHEDULERS, VISUALIZERS, Registry
+from mmengine.registry import (
+    DATA_SAMPLERS,
+    HOOKS,
+    LOOPS,
+    OPTIM_WRAPPERS,
+    OPTIMIZERS,
+    PARAM_SCHEDULERS,
+    VISBACKENDS,
+    VISUALIZERS,
+    Registry,
+)
 from mmengine.runner import LogProcessor, Runner
 from torch.utils.data import DataLoader, Subset
 
@@ -101,6 +111,8 @@ def loader(cfg: Config, name: str, dataset: DepthDataset | Subset[dict[str, Any]
     _check_known(settings, LOADER_KEYS | set(inspect.signature(DataLoader).parameters), name)
     _check_whole(settings, "batch_size", 1, name)
     _check_whole(settings, "num_workers", 0, name)
+    if settings.get("prefetch_factor") is not None:
+        _check_whole(settings, "prefetch_factor", 1, name)
     check_type(DATA_SAMPLERS, settings.get("sampler"), f"{name}.sampler", "sampler")
     check_part_kinds(DATA_SAMPLERS, settings.get("sampler"), f"{name}.sampler")
     try_loader(settings, name)
@@ -216,21 +228,21 @@ def check_runner(cfg: Config) -> None:
     path = cfg.get("load_from")
     if not isinstance(path, (str, NoneType)):
         raise ConfigError(f"load_from must be the path of a checkpoint or None, not {path!r}.")
-    for name, function in (
-        ("randomness", Runner.set_randomness),
-        ("log_processor", LogProcessor),
-        ("env_cfg", Runner.setup_env),
-    ):
-        values = {key: value for key, value in (cfg.get(name) or {}).items() if key != "type"}
-        if name == "env_cfg":
-            _check_known(values, set(ENVIRONMENT), name)
-            for key, value in values.items():
-                if not fits(value, ENVIRONMENT[key]):
-                    raise ConfigError(f"env_cfg.{key} must be {describe(ENVIRONMENT[key])}, not {value!r}.")
-            continue
+    _check_known(cfg.get("env_cfg") or {}, set(ENVIRONMENT), "env_cfg")
+    for key, value in (cfg.get("env_cfg") or {}).items():
+        if not fits(value, ENVIRONMENT[key]):
+            raise ConfigError(f"env_cfg.{key} must be {describe(ENVIRONMENT[key])}, not {value!r}.")
+    for name, function in (("randomness", Runner.set_randomness), ("log_processor", LogProcessor)):
+        values = cfg.get(name) or {}
         _check_known(values, set(parameters(function)), name)
         check_kinds(function, values, name)
+    _check_whole(cfg.get("log_processor") or {}, "window_size", 1, "log_processor")
     check_type(VISUALIZERS, cfg.get("visualizer"), "visualizer", "visualizer")
+    backends = (cfg.get("visualizer") or {}).get("vis_backends") or []
+    if not isinstance(backends, (list, tuple)):
+        raise ConfigError(f"visualizer.vis_backends must be a list, not {backends!r}.")
+    for i, backend in enumerate(backends):
+        check_type(VISBACKENDS, backend, f"visualizer.vis_backends[{i}]", "visualizer's backend")
 
 
 def names_of_values(metrics: Iterable[DepthMetric]) -> set[str]:

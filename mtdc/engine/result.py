@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -73,8 +73,17 @@ def check_writable(path: Path, option: str = "--out", example: str = "result.jso
     if path.is_dir():
         raise DataError(f"{option} {path} is a folder; expected a file name such as {path / example}.")
     parent = next(folder for folder in path.absolute().parents if folder.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
+    if not parent.is_dir() or not takes_files(parent):
         raise DataError(f"{option} {path} can't be written: {parent} is {'not writable' if parent.is_dir() else 'a file'}.")
+
+
+def takes_files(folder: Path) -> bool:
+    """Whether a folder takes a new file: tried, as the permissions of ``/proc`` and of network drives don't tell all."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".mtdc_"):
+            return True
+    except OSError:
+        return False
 
 
 def save_result(path: str | Path, result: Mapping[str, Any]) -> None:

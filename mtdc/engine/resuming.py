@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ from .config import settings
 from .hooks import PANEL_FOLDER
 from .loops import counts_epochs
 from .precision import CHOICE_NAME
-from .result import RESULT_NAME
+from .result import RESULT_NAME, takes_files
 from .resume_state import check_place
 
 BASELINE_FOLDER = "baselines"
@@ -39,7 +38,7 @@ def check_folder(work_dir: Path) -> None:
     place = next(path for path in (work_dir.absolute(), *work_dir.absolute().parents) if path.exists())
     if not place.is_dir():
         raise DataError(f"--work-dir {work_dir} can't be made: {place} is a file.")
-    if not os.access(place, os.W_OK | os.X_OK):
+    if not takes_files(place):
         raise DataError(f"--work-dir {work_dir} can't be written: {place} is not writable.")
 
 
@@ -100,8 +99,13 @@ def resumable(cfg: Config, work_dir: Path) -> Path:
     _check_optimiser(found["meta"], cfg, checkpoint)
     meta, unit = found["meta"], "epoch" if counts_epochs(cfg.train_cfg) else "iter"
     done, wanted = _epochs_done(meta) if unit == "epoch" else meta.get(unit), cfg.train_cfg.get(f"max_{unit}s")
-    if isinstance(done, int) and isinstance(wanted, int) and done >= wanted and _has_result(cfg, work_dir, checkpoint):
-        word = "epochs" if unit == "epoch" else "iterations"
+    word = "epochs" if unit == "epoch" else "iterations"
+    if isinstance(done, int) and isinstance(wanted, int) and done > wanted:
+        raise ConfigError(
+            f"{work_dir}: the run has done {done} {word} already, and train_cfg.max_{unit}s={wanted} asks for fewer. To train "
+            f"on: --cfg-options train_cfg.max_{unit}s={2 * done}."
+        )
+    if done == wanted and _has_result(cfg, work_dir, checkpoint):
         raise ConfigError(
             f"{work_dir}: the run is finished, {done} of {wanted} {word}. "
             f"To train on: --cfg-options train_cfg.max_{unit}s={2 * done}."

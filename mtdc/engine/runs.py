@@ -28,7 +28,7 @@ from .checkpoint import check_fits, file_hash, last_checkpoint, load_weights, re
 from .config import config_hash, require, switched_on
 from .distributed import share_batch_norm, wrapper_config
 from .folder_lock import held
-from .logs import DescribedConfig, QuietRunner, writing
+from .logs import DescribedConfig, QuietRunner, warnings_after, writing
 from .loops import counts_epochs, loop_config, plain_train_cfg
 from .precision import resolve
 from .preparation import (
@@ -267,18 +267,19 @@ def evaluate(
     load_trained(model, checkpoint)
     evaluator = KeepingEvaluator(build_metrics(cfg.test_evaluator, "test_evaluator", model))
     targets = unique(field for metric in evaluator.metrics for field in metric.targets)
-    data = build_dataset(cfg.test_dataloader.dataset, "test_dataloader.dataset", model, targets, seed_of(cfg))
-    test_loader = loader(cfg, "test_dataloader", data)
+    with warnings_after():
+        data = build_dataset(cfg.test_dataloader.dataset, "test_dataloader.dataset", model, targets, seed_of(cfg))
+        test_loader = loader(cfg, "test_dataloader", data)
+        if save_depth is None and targets and not any(data.count(field) for field in targets):
+            raise DataError(
+                f"split '{data.split}' of {cfg.test_dataloader.dataset.get('data_root')} has no ground truth, so nothing can "
+                "be measured. To write depth maps: --submission OUT.zip for KITTI's server, or --save-depth DIR for PNGs alone."
+            )
     saving = []
     if save_depth is not None:
         saving.append(hooks.SaveDepthHook(save_depth))
         if is_main_process():
             saving[0].check()
-    elif targets and not any(data.count(field) for field in targets):
-        raise DataError(
-            f"split '{data.split}' of {cfg.test_dataloader.dataset.get('data_root')} has no ground truth, so nothing can be "
-            "measured. To write depth maps: --submission OUT.zip for KITTI's server, or --save-depth DIR for PNGs alone."
-        )
     predict(cfg, model, test_loader, evaluator, saving, work_dir, launcher)
     return _result(cfg, evaluator, data, cfg.test_dataloader.dataset, checkpoint)
 

@@ -56,6 +56,16 @@ def data(tmp_path_factory):
         ("default_hooks.checkpoint.save_best=3", "default_hooks.checkpoint.save_best must be a word or a list of words"),
         ("default_hooks.checkpoint.by_epoch=x", "default_hooks.checkpoint.by_epoch must be True or False"),
         ("default_hooks.checkpoint.save_optimizer=x", "default_hooks.checkpoint.save_optimizer must be True or False"),
+        ("train_dataloader.timeout=-1", "train_dataloader.timeout=-1 is no value that DataLoader can use"),
+        ("train_dataloader.prefetch_factor=0", "train_dataloader.prefetch_factor must be a whole number from 1 on, not 0"),
+        ("randomness.deterministic=x", "randomness.deterministic must be True or False, not 'x'"),
+        ("load_from=3", "load_from must be the path of a checkpoint or None, not 3"),
+        ("load_from=nowhere.pth", "nowhere.pth: no such checkpoint file"),
+        ("log_processor.window_size=x", "log_processor.window_size must be a whole number from 1 on, not 'x'"),
+        ("log_processor.windowsize=5", "unexpected key 'windowsize'. Did you mean 'window_size'"),
+        ("env_cfg.cudnn_benchmark=x", "env_cfg.cudnn_benchmark must be True or False, not 'x'"),
+        ("visualizer.type=Visualizer visualizer.vis_backends=3", "visualizer.vis_backends must be a list, not 3"),
+        ("log_procesor.window_size=5", "the config has no 'log_procesor'"),
         ("model.type=3", "model.type='3' is not a known model"),
         ("model.precision=3", "model.precision='3' is not known"),
         ("model.network.tasks.depth.losses.l2.weight=x", "model.network.tasks.depth.losses.l2.weight must be a number"),
@@ -76,6 +86,17 @@ def test_a_value_that_would_fail_later(data, tmp_path, monkeypatch, capfd, optio
     assert said in line
     assert not PYTHON.search(line.removeprefix("mtdc train: "))
     assert not Path("run").exists()
+
+
+def test_keys_that_no_shipped_config_has(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = ["train_dataloader.pin_memory=False", "train_dataloader.timeout=0", "randomness.deterministic=False"]
+    given += ["log_processor.window_size=5", "env_cfg.cudnn_benchmark=False"]
+    changes = {"train_cfg.max_epochs": 1, "val_dataloader": None, "model.precision": "float32", "model.channels_last": False}
+    words = [word for word in small_run(**changes) if not word.startswith("val_dataloader.")]
+    assert main(["train", "aux_image_kitti", "--data-root", str(data), "--work-dir", "run", *words, *given]) == 0
+    written = Path("run/aux_image_kitti.py").read_text()
+    assert "window_size=5" in written and "cudnn_benchmark=False" in written
 
 
 def test_a_name_that_nothing_measures(data, tmp_path, monkeypatch, capfd):
