@@ -35,7 +35,8 @@ class LateFusionEncoder(Encoder):
         image: Config of the photo's encoder; None: the same as ``depth``.
 
     Raises:
-        ValueError: The layout has no photo, or nothing else, or the photo's encoder lacks one of depth's strides.
+        ValueError: The layout has no photo, or nothing else, or the photo's encoder lacks one of depth's strides, or goes on to
+            coarser ones, which nothing would read.
     """
 
     def __init__(self, in_channels: int, layout: Mapping[str, int], width: int, depth: Any = None, image: Any = None) -> None:
@@ -56,6 +57,11 @@ class LateFusionEncoder(Encoder):
         missing = [stride for stride in self.channels if stride not in self.image.channels]
         if missing:
             raise ValueError(f"the photo's encoder has no map at stride {missing[0]}; it has {sorted(self.image.channels)}")
+        if max(self.image.channels) > max(self.channels):
+            raise ValueError(
+                f"the photo's encoder goes on to stride {max(self.image.channels)} and depth's to {max(self.channels)}: the "
+                "rest of it would never be read"
+            )
         self.joins = nn.ModuleDict(
             {str(s): conv_unit(size + self.image.channels[s], size, 1) for s, size in self.channels.items()}
         )

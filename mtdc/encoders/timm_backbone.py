@@ -15,13 +15,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
 from ..compatibility import mend_torchvision
 from ..contracts import Encoder
-from ..errors import ConfigError, did_you_mean
+from ..errors import ConfigError, UserError, did_you_mean
 from ..registry import ENCODERS
+
+#: What timm's families call "any size".
+ANY_SIZE = {"strict_img_size": False, "dynamic_img_size": True}
 
 
 @ENCODERS.register_module()
@@ -36,7 +40,7 @@ class TimmEncoder(Encoder):
             can hold code that loading executes.
         pretrained: Let timm download its weights. Off by default: a training must not need a network.
         stages: Numbers of the maps to give, from 0, the finest; None gives all.
-        options: Further arguments of the backbone's constructor, as ``dict(strict_img_size=False)`` for Swin.
+        options: Further arguments of the backbone's constructor, as ``dict(drop_path_rate=0.1)``.
 
     Raises:
         ConfigError: timm has no such model, it can't give feature maps, or its weights can't be read.
@@ -88,20 +92,64 @@ def _create(
     if name.partition(".")[0] not in timm.list_models():
         raise ConfigError(f"timm has no model '{name}'.{did_you_mean(name, timm.list_models())}")
     if weights is not None:
-        if not Path(weights).is_file():
-            raise ConfigError(f"the backbone's weights {weights}: no such file.")
-        if Path(weights).suffix != ".safetensors":
-            raise ConfigError(f"the backbone's weights {weights}: expected a .safetensors file, which can't hold code.")
+        _check_weights(name, Path(weights))
         options["pretrained_cfg_overlay"] = {"file": str(weights)}
     if stages is not None:
         options["out_indices"] = tuple(stages)
+    arguments = {"pretrained": pretrained or weights is not None, "features_only": True, "in_chans": in_channels}
+    source = f" with the weights {weights}" if weights else " with timm's weights, which are downloaded" if pretrained else ""
     try:
-        return timm.create_model(
-            name, pretrained=pretrained or weights is not None, features_only=True, in_chans=in_channels, **options
-        )
+        if not timm.get_pretrained_cfg_value(name, "fixed_input_size"):
+            return timm.create_model(name, **arguments, **options)
+        return _create_any_size(name, {**arguments, **options})
+    except UserError:
+        raise
     except Exception as error:  # whatever a backbone's own constructor, reader or download raises
         words = " ".join(str(error).split())[:300] or type(error).__name__
-        source = (
-            f" with the weights {weights}" if weights else " with timm's weights, which are downloaded" if pretrained else ""
-        )
         raise ConfigError(f"timm can't make '{name}'{source} as a backbone of feature maps: {words}") from error
+
+
+def _create_any_size(name: str, arguments: dict[str, Any]) -> Any:
+    """A transformer that is made for one size, told to take any, in whichever of timm's words it knows."""
+    import timm
+
+    own = [word for word in ANY_SIZE if word in arguments]
+    for word in own or ANY_SIZE:
+        try:
+            return timm.create_model(name, **{word: ANY_SIZE[word], **arguments})
+        except TypeError as error:  # noqa: PERF203 (two words at most)
+            if word not in str(error):
+                raise
+    raise ConfigError(f"timm's '{name}' takes images of one size alone, and a network here must take any.")
+
+
+def _check_weights(name: str, file: Path) -> None:
+    """Refuse a file that is not of this backbone: timm would leave what it doesn't find as it was drawn.
+
+    Raises:
+        ConfigError: No such file, another format, or another model's tensors; the first that is missing or differs is named.
+    """
+    import timm
+    from safetensors import SafetensorError, safe_open
+
+    if not file.is_file():
+        raise ConfigError(f"the backbone's weights {file}: no such file.")
+    if file.suffix != ".safetensors":
+        raise ConfigError(f"the backbone's weights {file}: expected a .safetensors file, which can't hold code.")
+    try:
+        with safe_open(file, "pt") as opened:
+            found = {key: tuple(opened.get_slice(key).get_shape()) for key in opened.keys()}  # noqa: SIM118 (no mapping)
+    except (SafetensorError, OSError) as error:
+        raise ConfigError(f"the backbone's weights {file}: the file is broken: {' '.join(str(error).split())}") from error
+    with torch.device("meta"):
+        model = timm.create_model(name, pretrained=False)
+    heads = timm.get_pretrained_cfg_value(name, "classifier") or ()
+    prefixes = tuple(f"{head}." for head in ((heads,) if isinstance(heads, str) else heads))
+    expected = {key: tuple(value.shape) for key, value in model.state_dict().items() if not key.startswith(prefixes)}
+    for key, shape in expected.items():
+        if found.get(key) != shape:
+            has = "has no such tensor" if key not in found else f"it is {found[key]} there"
+            raise ConfigError(f"the backbone's weights {file} are not of '{name}', which has '{key}' {shape}: {has}.")
+    strange = [key for key in found if key not in expected and not key.startswith(prefixes)]
+    if strange:
+        raise ConfigError(f"the backbone's weights {file} are not of '{name}', which has no '{strange[0]}'.")

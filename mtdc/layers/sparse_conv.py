@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-#: Added to denominators. 1e-20, as in some code of the field, is 0 in half precision.
+#: Added to the sum of confidences, in float32.
 EPSILON = 1e-8
 #: Confidences below this are 0. They are nothing beside EPSILON, and what they shrink to with each layer, denormal numbers,
 #: takes processors many times as long to multiply.
@@ -29,7 +29,7 @@ class Sparse(NamedTuple):
 class SparsityInvariantConv(nn.Module):
     """Sparsity-invariant convolution with mask propagation (Uhrig et al., 3DV 2017, Eqs. 2 and 3).
 
-        y(u) = sum_j o(u+j) x(u+j) w(j) / (sum_j o(u+j) + eps) + b,      o'(u) = max_j o(u+j)          o: mask of one channel
+        y(u) = sum_j o(u+j) x(u+j) w(j) / max(1, sum_j o(u+j)) + b,      o'(u) = max_j o(u+j)          o: mask of one channel
 
     ``Sparse (B, in, H, W)`` to ``(B, out, ceil(H / stride), ceil(W / stride))`` and its mask.
 
@@ -54,7 +54,8 @@ class SparsityInvariantConv(nn.Module):
         total = self.conv(sparse.values * mask)
         window = mask.new_ones(1, 1, size, size)
         count = functional.conv2d(mask, window, stride=self.stride, padding=padding)
-        values = total / (count + EPSILON).to(total.dtype) + self.bias.view(1, -1, 1, 1).to(total.dtype)
+        # Where nothing is observed the sum is 0 too; an epsilon would be 0 itself in half precision.
+        values = total / count.to(total.dtype).clamp(min=1) + self.bias.view(1, -1, 1, 1).to(total.dtype)
         return Sparse(values, functional.max_pool2d(mask, size, self.stride, padding))
 
 

@@ -53,7 +53,7 @@ class NormalizedConvNetwork(Network):
 
     Raises:
         ConfigError: Another task than depth, or another key of it.
-        ValueError: No channel, or a negative number of levels.
+        ValueError: No channel, a negative number of levels, or a range that is not ascending.
     """
 
     def __init__(self, tasks: Mapping[str, Any] | None = None, channels: int = 2, levels: int = 3) -> None:
@@ -65,9 +65,10 @@ class NormalizedConvNetwork(Network):
             raise ConfigError(f"tasks: this network predicts depth alone, not {', '.join(named) or 'nothing'}.")
         cfg = dict(named["depth"])
         losses, range_m = cfg.pop("losses", None), cfg.pop("range_m", (0.9, 100.0))
-        cfg.pop("type", None)
         if cfg:
             raise ConfigError(f"tasks.depth: unexpected key '{next(iter(cfg))}'. Accepts: losses, range_m.")
+        if range_m is not None and not 0 <= range_m[0] < range_m[1]:
+            raise ValueError(f"tasks.depth.range_m must be (least, greatest) in metres, not {tuple(range_m)}")
         with config_path("tasks"), config_path("depth"):
             self.tasks = nn.ModuleDict({"depth": _AveragedDepth(losses, range_m)})  # type: ignore[assignment]
         self.levels = levels

@@ -26,6 +26,11 @@ from ..registry import TRUNKS
 WHERE_PRESENT = "where_present"
 
 
+def _halvings(start: int) -> tuple[int, ...]:
+    """Strides from half of the start down to 2."""
+    return tuple(start >> n for n in range(1, start.bit_length() - 1)) or (start,)
+
+
 @TRUNKS.register_module()
 class TransposedConvTrunk(Trunk):
     """A chain of conv units from the encoder's coarsest map.
@@ -63,8 +68,11 @@ class TransposedConvTrunk(Trunk):
         self.joins = nn.ModuleDict()
         stride, size = self.start, channels[self.start]
         for next_stride, next_size in zip(self.strides, self.widths, strict=True):
-            if stride % next_stride:
-                raise ValueError(f"strides {self.strides} must go down from {self.start} by 1 or 2 at a time")
+            if stride % next_stride or stride // next_stride > 2:
+                raise ValueError(
+                    f"strides {self.strides} must go down from the encoder's {self.start} by 1 or 2 at a time, as "
+                    f"{_halvings(self.start)} with as many multiples"
+                )
             self.stages.append(upsample_unit(size, next_size, stride // next_stride))
             if skips and next_stride < stride and not (skips == WHERE_PRESENT and next_stride not in channels):
                 if next_stride not in channels:

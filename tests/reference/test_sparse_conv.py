@@ -41,7 +41,7 @@ def test_sparsity_invariant_convolution_is_the_equation(size, stride):
     seen = windows(known, size, stride)[0]
     for out in range(3):
         total = sum((windows(values * known, size, stride)[c] * weight[out, c]).sum(axis=(-1, -2)) for c in range(2))
-        expected = total / (seen.sum(axis=(-1, -2)) + 1e-8) + bias[out]
+        expected = total / np.maximum(seen.sum(axis=(-1, -2)), 1) + bias[out]
         np.testing.assert_allclose(answer.values[0, out].detach().numpy(), expected, rtol=2e-4, atol=1e-3)
     dilated = ndimage.maximum_filter(known[0], size=size, mode="constant")[::stride, ::stride]
     np.testing.assert_array_equal(answer.known[0, 0].numpy(), dilated)
@@ -76,6 +76,12 @@ def test_normalized_convolution_is_the_equation(size, stride):
         np.testing.assert_allclose(
             answer.known[0, out].detach().numpy(), share / applicability[out].sum(), rtol=1e-4, atol=1e-7
         )
+
+
+def test_an_empty_map_is_finite_in_half_precision():
+    conv = SparsityInvariantConv(1, 2, 5).half()
+    answer = conv(Sparse(torch.zeros(1, 1, *SIZE).half(), torch.zeros(1, 1, *SIZE).half()))
+    assert torch.isfinite(answer.values).all()
 
 
 def test_normalized_convolution_is_an_average_and_survives_half_precision():

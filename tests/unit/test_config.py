@@ -16,8 +16,11 @@ def test_every_shipped_config_builds_and_runs(name):
     cfg = load_config(name)
     cfg.model.width = 2
     model = build_model(cfg.model).eval()
+    inputs = {"sparse_depth": sparse_map(21, 35)}
+    if "image" in model.network.needs:
+        inputs["image"] = 255 * torch.rand(2, 3, 21, 35)
     with torch.no_grad():
-        assert model({"sparse_depth": sparse_map(21, 35)})["depth"].shape == (2, 1, 21, 35)
+        assert model(inputs)["depth"].shape == (2, 1, 21, 35)
 
 
 @pytest.mark.parametrize("name", shipped_configs())

@@ -11,16 +11,11 @@ from mtdc import ConfigError
 from mtdc.model import build_model
 from mtdc.registry import ENCODERS, build
 
-#: One of each family, the smallest; Swin's windows want to be told that the size may change.
-FAMILIES = {
-    "resnet10t": {},
-    "convnext_atto": {},
-    "efficientnet_lite0": {},
-    "mobilenetv3_small_050": {},
-    "pvt_v2_b0": {},
-    "swin_s3_tiny_224": {"strict_img_size": False},
-    "mambaout_femto": {},
-}
+#: One of each family, the smallest.
+FAMILIES = (
+    "resnet10t", "convnext_atto", "efficientnet_lite0", "mobilenetv3_small_050", "pvt_v2_b0", "swin_s3_tiny_224",
+    "mambaout_femto",
+)  # fmt: skip
 
 
 def backbone(name="resnet10t", channels=2, **options):
@@ -31,7 +26,7 @@ def backbone(name="resnet10t", channels=2, **options):
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_family_gives_maps_of_the_declared_sizes(name):
-    encoder = backbone(name, options=FAMILIES[name]).eval()
+    encoder = backbone(name).eval()
     assert sorted(encoder.channels) == list(encoder.channels)
     with torch.no_grad():
         maps = encoder(torch.rand(1, 2, 45, 71))
@@ -43,7 +38,8 @@ def test_backbones_weights_come_from_a_file_without_code(tmp_path):
     torch.manual_seed(0)
     first = backbone(channels=3)
     file = tmp_path / "resnet10t.safetensors"
-    save_file(first.backbone.state_dict(), file)
+    whole = {**first.backbone.state_dict(), "fc.weight": torch.zeros(10, 512), "fc.bias": torch.zeros(10)}
+    save_file(whole, file)
     second = backbone(channels=3, weights=str(file))
     assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True))
     one = backbone(channels=1, weights=str(file))  # timm sums the stem's kernels over colours
@@ -51,6 +47,27 @@ def test_backbones_weights_come_from_a_file_without_code(tmp_path):
     assert torch.allclose(
         one.backbone.state_dict()[stem], first.backbone.state_dict()[stem].sum(dim=1, keepdim=True), atol=1e-6
     )
+
+
+def test_weights_of_another_backbone_are_refused(tmp_path):
+    """timm itself leaves weights that it doesn't find as they were drawn, without a word."""
+    state = backbone(channels=3).backbone.state_dict()
+    other = {
+        "junk": {"unrelated.weight": torch.zeros(2)},
+        "part": {key: value for key, value in state.items() if not key.startswith("layer3")},
+        "wide": {key: torch.zeros(3, 3) if key == "layer2.0.conv1.weight" else value for key, value in state.items()},
+        "more": {**state, "layer9.weight": torch.zeros(2)},
+    }
+    for name, tensors in other.items():
+        save_file(tensors, tmp_path / f"{name}.safetensors")
+    for name, text in (
+        ("junk", "has no such tensor"),
+        ("part", "'layer3"),
+        ("wide", r"\(3, 3\) there"),
+        ("more", "no 'layer9"),
+    ):
+        with pytest.raises(ConfigError, match=f"are not of 'resnet10t'.*{text}"):
+            backbone(channels=3, weights=str(tmp_path / f"{name}.safetensors"))
 
 
 def test_wrong_backbones_are_named(tmp_path):
@@ -64,8 +81,10 @@ def test_wrong_backbones_are_named(tmp_path):
         backbone(weights=str(pickle))
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(b"no tensors")
-    with pytest.raises(ConfigError, match="timm can't make 'resnet10t' with the weights"):
+    with pytest.raises(ConfigError, match="the file is broken"):
         backbone(weights=str(broken))
+    with pytest.raises(ConfigError, match="takes images of one size alone"):
+        backbone("maxvit_pico_rw_256")
     with pytest.raises(ConfigError, match="unexpected keyword argument 'colour'"):
         backbone("convnext_atto", options={"colour": 1})
     with pytest.raises(ConfigError, match="give one of them"):
@@ -133,9 +152,17 @@ def test_late_fusion_hands_each_encoder_its_own_part():
     encoder(x)
     assert torch.equal(seen["image"], x[:, 1:4])
     assert torch.equal(seen["depth"], x[:, [0, 4]])
+    deep = {"type": "LateFusionEncoder", "image": {"type": "TimmEncoder", "name": "resnet10t"}}
+    with pytest.raises(ConfigError, match="would never be read"):
+        build(ENCODERS, deep, "encoder", in_channels=5, layout=layout, width=2)
     for part, text in (({"image": 3}, "beside depth"), ({"mask": 1}, "beside depth")):
         with pytest.raises(ConfigError, match=text):
             build(ENCODERS, {"type": "LateFusionEncoder"}, "encoder", in_channels=3, layout=part, width=2)
+
+
+def test_the_default_trunk_names_the_strides_that_fit_a_backbone():
+    with pytest.raises(ConfigError, match=r"as \(16, 8, 4, 2\) with as many multiples"):
+        build_model(network("SparseDepth", {"type": "TimmEncoder", "name": "resnet10t"}))
 
 
 def test_a_network_of_normalized_convolutions_averages():
