@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mtdc.commands import main
 from mtdc.engine.config import load_config
 from mtdc.engine.showing import differences, resolved, show
+from mtdc.tasks.image import ImageTask
 
 SIZE = (32, 48)
 
@@ -75,9 +76,11 @@ def test_losses_with_weights_and_schedules(printed):
     assert "tasks.depth 1 x (L1 + 0.1 L2 (cosine 0 to 1))" in lines
 
 
-def test_what_a_loss_reads_in_training_is_said(printed):
+def test_what_is_loaded_in_training_alone_is_said(printed, monkeypatch):
     smooth = ["model.network.tasks.depth.losses.l1.type=EdgeAwareSmoothness"]
-    assert "inputs sparse_depth; in training image too" in printed("ablation/b_street", options=smooth)
+    assert "targets gt_depth, gt_image" in printed("ablation/b_street", options=smooth)
+    monkeypatch.setattr(ImageTask, "needs", ("intrinsics",))
+    assert "inputs sparse_depth; in training intrinsics too" in printed("aux_image_street")
 
 
 def test_two_configs_differ_in_what_their_files_say_and_no_more(printed):
