@@ -48,7 +48,7 @@ def show(cfg: Config, size: tuple[int, int]) -> str:
         ConfigError: The size is none, or the config can't be built.
     """
     shown = inspect_config(cfg, size)
-    rows = [("part", "type", "parameters", "at test")]
+    rows: list[tuple[str, ...]] = [("part", "type", "parameters", "at test")]
     rows += [(name, kind, *_pair(name, shown)) for name, kind in shown.types.items()]
     rows.append(("network", shown.network, f"{shown.train.parameters:,}", f"{shown.test.parameters:,}"))
     rows.append((f"MACs at {size[0]}x{size[1]}", "", f"{shown.train.macs:,}", f"{shown.test.macs:,}"))
@@ -67,11 +67,11 @@ def compare(cfgs: tuple[Config, Config], names: tuple[str, str], size: tuple[int
     changes = list(differences(one.settings, other.settings))
     if not changes:
         return f"{names[0]} and {names[1]} don't differ in model, training, training data or metrics."
-    rows = [("differs", *names)]
+    rows: list[tuple[str, ...]] = [("differs", *names)]
     for key, a, b in changes:
         rows += itertools.zip_longest((key,), _wrapped(a), _wrapped(b), fillvalue="")
     lines = _table(rows, texts=3)
-    costs = [("parameters", f"{names[0]}", "at test", f"{names[1]}", "at test")]
+    costs: list[tuple[str, ...]] = [("parameters", f"{names[0]}", "at test", f"{names[1]}", "at test")]
     for name in {**one.types, **other.types}:
         cost = (*_pair(name, one), *_pair(name, other))
         if cost[:2] != cost[2:]:
