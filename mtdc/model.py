@@ -16,6 +16,7 @@ from torch import Tensor
 from .contracts import Batch, Network, Task, TaskOutput, Weighting
 from .data.preprocessor import BatchPreprocessor, unpad
 from .errors import ConfigError, did_you_mean
+from .gradients import feature_gramian, gradient_log, inner_products, shared_gradients
 from .registry import NETWORKS, WEIGHTING, build, config_path
 from .structures import INPUT_FIELDS, TARGET_FIELDS, DepthSample, Field
 
@@ -68,6 +69,8 @@ class MultiTaskModel(BaseModel):  # type: ignore[misc]
         self.progress = 0.0
         #: Tasks left by strip(), or None for a whole model; written into checkpoints.
         self.keep: tuple[str, ...] | None = None
+        #: The primary task's name in steps whose gradients are to be logged; None in others.
+        self.gradient_log: str | None = None
         self._shared: tuple[Tensor, ...] = ()
         self._compiled: Callable[[Batch], tuple[dict[str, TaskOutput], tuple[Tensor, ...]]] | None = None
 
@@ -186,12 +189,20 @@ class MultiTaskModel(BaseModel):  # type: ignore[misc]
         sums = {task: torch.stack(list(terms.values())).sum() for task, terms in losses.items() if task != "penalty" and terms}
         if not sums:
             raise ConfigError("no task has a loss: nothing can be trained.")
-        total, weights = self.weighting(sums, lambda: gramian(sums, shared))
+        total, weights = self.weighting(sums, lambda: self._gramian(sums, shared))
         for value in losses.get("penalty", {}).values():
             total = total + value
         logged = {f"{task}/{term}": value.detach() for task, terms in losses.items() for term, value in terms.items()}
         logged |= {f"{task}/weight": value.detach() for task, value in weights.items()}
+        if self.gradient_log is not None:
+            logged |= gradient_log(sums, tuple(self.network.parameters()), self.gradient_log)
         return total, OrderedDict(loss=total.detach(), **logged)
+
+    def _gramian(self, sums: Mapping[str, Tensor], features: tuple[Tensor, ...]) -> Tensor:
+        """Inner products of the tasks' gradients, where the weighting wants them."""
+        if getattr(self.weighting, "gramian_at", "features") == "parameters":
+            return inner_products(shared_gradients(sums, tuple(self.network.parameters())))
+        return feature_gramian(sums, features)
 
     def strip(self, keep: Sequence[str] | None = None) -> MultiTaskModel:
         """Keep what these tasks need at test time, in place: their outputs stay bit-equal. Losses and weighting go.
@@ -223,26 +234,6 @@ def task_losses(task: Task, output: TaskOutput, batch: Batch) -> dict[str, Tenso
         before = task.loss(output.intermediate.raw, output.intermediate.fields, batch)
         terms = {**terms, **{f"intermediate_{term}": value for term, value in before.items()}}
     return terms
-
-
-def gramian(losses: Mapping[str, Tensor], features: tuple[Tensor, ...]) -> Tensor:
-    """Inner products of the tasks' gradients with respect to shared features: ``(T, T)`` float64, in the order of ``losses``.
-
-    Raises:
-        ConfigError: The network shares no features.
-    """
-    if not features:
-        raise ConfigError("this weighting compares gradients at shared features, and the network has none.")
-    rows = []
-    for loss in losses.values():
-        gradients = torch.autograd.grad(loss, features, retain_graph=True, allow_unused=True)
-        rows.append(
-            torch.cat(
-                [torch.zeros_like(f).flatten() if g is None else g.flatten() for f, g in zip(features, gradients, strict=True)]
-            )
-        )
-    matrix = torch.stack(rows).double()
-    return matrix @ matrix.T
 
 
 def build_model(cfg: Mapping[str, Any]) -> MultiTaskModel:

@@ -10,16 +10,16 @@ Cost        none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
 from torch import Tensor
 
-from ..contracts import Weighting
 from ..registry import WEIGHTING
+from .adapter import FactorWeighting, weighted_sum
 
 
 @WEIGHTING.register_module()
-class FixedWeighting(Weighting):
+class FixedWeighting(FactorWeighting):
     """One constant a task.
 
     Args:
@@ -31,19 +31,6 @@ class FixedWeighting(Weighting):
         ValueError: A task has no weight, or a weight is negative.
     """
 
-    def __init__(self, tasks: Sequence[str], weights: Mapping[str, float] | None = None) -> None:
-        super().__init__()
-        missing = [task for task in tasks if weights is not None and task not in weights]
-        if missing:
-            raise ValueError(f"weights has no entry for task '{missing[0]}'; it has {sorted(weights or {})}")
-        negative = [task for task, weight in (weights or {}).items() if weight < 0]
-        if negative:
-            raise ValueError(f"the weight of '{negative[0]}' is negative: its loss would be made large")
-        self.weights = {task: 1.0 if weights is None else float(weights[task]) for task in tasks}
-
     def forward(self, losses: dict[str, Tensor], gramian: Callable[[], Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted sum and the constants."""
-        weights = {task: loss.new_tensor(self.weights[task]) for task, loss in losses.items()}
-        # Summed in one order whatever the order of the dict, so that the total is the same to the last bit.
-        total = sum((weights[task] * losses[task] for task in sorted(losses)), start=next(iter(losses.values())).new_zeros(()))
-        return total, weights
+        return weighted_sum(losses, self.factors)

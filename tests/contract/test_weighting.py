@@ -1,6 +1,7 @@
 """Every registered weighting keeps the contract."""
 
 import copy
+import io
 
 import pytest
 import torch
@@ -51,6 +52,62 @@ def test_state_is_in_the_state_dict(name):
     first, second, third = (part(losses(), gramian)[0] for part in (weighting, fresh, copy.deepcopy(weighting)))
     assert torch.equal(first, second)
     assert torch.equal(first, third) or any(True for _ in weighting.buffers())
+
+
+@pytest.mark.parametrize("name", named(WEIGHTING))
+def test_goes_on_from_its_state_as_if_it_had_not_stopped(name):
+    """Ten steps, and ten steps that are put into a file after the fifth: the same weights to the last bit."""
+
+    def step(weighting, n):
+        values = {
+            "depth": torch.tensor(4.0 / (n + 1), requires_grad=True),
+            "image": torch.tensor(900.0 - 40 * n, requires_grad=True),
+        }
+        tilt = 0.3 * (-1) ** n
+        return weighting(values, lambda: torch.tensor([[2.0, tilt], [tilt, 1.0 + n]], dtype=torch.float64))[1]
+
+    whole = make(name)
+    for n in range(5):
+        step(whole, n)
+    file = io.BytesIO()
+    torch.save(whole.state_dict(), file)
+    file.seek(0)
+    resumed = make(name)
+    resumed.load_state_dict(torch.load(file, weights_only=True), strict=True)
+    torch.rand(7)  # what others draw must not matter
+    for n in range(5, 10):
+        expected, found = step(whole, n), step(resumed, n)
+        assert all(torch.equal(expected[task], found[task]) for task in expected), n
+
+
+@pytest.mark.parametrize("name", named(WEIGHTING))
+def test_a_task_without_a_gradient_harms_nothing(name):
+    """A batch without a label: its loss is 0, and so is its gradient."""
+    values = {"depth": torch.tensor(4.0, requires_grad=True), "image": torch.tensor(0.0, requires_grad=True)}
+    total, weights = make(name)(values, lambda: torch.tensor([[2.0, 0.0], [0.0, 0.0]], dtype=torch.float64))
+    assert torch.isfinite(total)
+    assert all(torch.isfinite(weight) and weight >= 0 for weight in weights.values())
+    assert weights["depth"] > 0
+
+
+@pytest.mark.parametrize("name", named(WEIGHTING))
+def test_draws_disturb_nobody(name):
+    weighting = make(name)
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    weighting(losses(), gramian)
+    assert torch.equal(torch.rand(4), expected)
+
+
+@pytest.mark.parametrize("name", named(WEIGHTING))
+def test_three_tasks(name):
+    values = {**losses(), "normals": torch.tensor(0.3, requires_grad=True)}
+    generator = torch.Generator().manual_seed(1)
+    gradients = torch.randn(3, 40, generator=generator, dtype=torch.float64)
+    total, weights = make(name, tuple(values))(values, lambda: gradients @ gradients.T)
+    assert set(weights) == set(values)
+    assert torch.isfinite(total)
 
 
 @pytest.mark.parametrize("name", named(WEIGHTING))

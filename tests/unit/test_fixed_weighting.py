@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mtdc import ConfigError
-from mtdc.model import gramian
+from mtdc.gradients import feature_gramian as gramian
 from mtdc.registry import WEIGHTING, build
 
 #: Losses of very different size: a sum in another order rounds differently.

@@ -7,7 +7,8 @@ import torch
 from support import check_backward, small_network, sparse_map
 
 from mtdc import ConfigError, DepthSample, Weighting
-from mtdc.model import build_model, gramian
+from mtdc.gradients import feature_gramian as gramian
+from mtdc.model import build_model
 from mtdc.registry import WEIGHTING
 from mtdc.structures import DEPTH, GRAY_IMAGE
 
@@ -219,7 +220,7 @@ def test_deepcopy_and_state_dict():
         ({"network": small_network(encoder="MultiKernelEncoder")}, "model.network.encoder must be a dict with a 'type'"),
         ({"weighting": {"type": "FixedWeighting", "weights": {"depth": 1}}}, "no entry for task 'image'"),
         ({"network": small_network(trunk={"type": "TransposedConvTrunk", "strides": (4, 2), "multiples": (4, 2)})},
-         "model.network.trunk.*multiply it by 4"),
+         "model.network.trunk.*must go down from the encoder's 16"),
     ],
 )  # fmt: skip
 def test_each_misspelt_word_is_named(change, message):

@@ -1,0 +1,83 @@
+"""Gradients of tasks compared: at the features that they share, or at the parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.distributed
+from torch import Tensor
+
+from .errors import ConfigError
+
+
+def feature_gramian(losses: Mapping[str, Tensor], features: Sequence[Tensor]) -> Tensor:
+    """Inner products of the tasks' gradients with respect to shared features: ``(T, T)`` float64, in the order of ``losses``.
+
+    Of several processes, which hold features of different frames, it is the mean over all.
+
+    Raises:
+        ConfigError: The network shares no features.
+    """
+    if not features:
+        raise ConfigError("this weighting compares gradients at shared features, and the network has none.")
+    return _mean(inner_products([_gradients(loss, features) for loss in losses.values()]))
+
+
+def shared_gradients(losses: Mapping[str, Tensor], parameters: Sequence[Tensor]) -> list[list[Tensor | None]]:
+    """Each task's gradients at the parameters that at least two tasks reach (with one task: all that it reaches).
+
+    Of several processes they are the means.
+    """
+    wanted = [parameter for parameter in parameters if parameter.requires_grad]
+    rows = [_gradients(loss, wanted) for loss in losses.values()]
+    least = min(2, len(rows))
+    shared = [n for n in range(len(wanted)) if sum(row[n] is not None for row in rows) >= least]
+    kept = [[row[n] for n in shared] for row in rows]
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        for row in kept:
+            for gradient in row:
+                if gradient is not None:
+                    torch.distributed.all_reduce(gradient)
+                    gradient /= torch.distributed.get_world_size()
+    return kept
+
+
+def inner_products(rows: Sequence[Sequence[Tensor | None]]) -> Tensor:
+    """``(T, T)`` float64 of T lists of gradients; None is 0."""
+    size = len(rows)
+    device = next((one.device for row in rows for one in row if one is not None), torch.device("cpu"))
+    matrix = torch.zeros(size, size, dtype=torch.float64, device=device)
+    for i in range(size):
+        for j in range(i, size):
+            parts = [
+                torch.dot(a.flatten().double(), b.flatten().double())
+                for a, b in zip(rows[i], rows[j], strict=True)
+                if a is not None and b is not None
+            ]
+            matrix[i, j] = matrix[j, i] = torch.stack(parts).sum() if parts else 0.0
+    return matrix
+
+
+def gradient_log(losses: Mapping[str, Tensor], parameters: Sequence[Tensor], primary: str) -> dict[str, Tensor]:
+    """``<task>/grad_norm`` and ``<task>/grad_cosine`` (to the primary task) at shared parameters, of losses without weights."""
+    matrix = inner_products(shared_gradients(losses, parameters))
+    names = list(losses)
+    lengths = matrix.diagonal().clamp(min=0).sqrt()
+    logged = {f"{name}/grad_norm": lengths[i] for i, name in enumerate(names)}
+    if primary in names:
+        row = names.index(primary)
+        product = (lengths * lengths[row]).clamp(min=torch.finfo(torch.float64).tiny)
+        logged |= {f"{name}/grad_cosine": matrix[row, i] / product[i] for i, name in enumerate(names) if i != row}
+    return logged
+
+
+def _gradients(loss: Tensor, at: Sequence[Tensor]) -> list[Tensor | None]:
+    return list(torch.autograd.grad(loss, at, retain_graph=True, allow_unused=True))
+
+
+def _mean(matrix: Tensor) -> Tensor:
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.all_reduce(matrix)
+        matrix = matrix / torch.distributed.get_world_size()
+    return matrix
