@@ -34,7 +34,7 @@ from ..metrics import DepthMetric
 from ..model import MultiTaskModel
 from ..registry import DATASETS, METRICS, build
 from ..structures import TARGET_FIELDS, Field
-from . import hooks, progress  # noqa: F401  (registers the hooks that configs name)
+from . import gradients, hooks, progress  # noqa: F401  (registers the hooks that configs name)
 from .config import require
 from .loops import counts_epochs
 from .switches import WindowOptimWrapper, check_switches
