@@ -21,9 +21,15 @@ from torch import Tensor
 from ..contracts import Loss
 from ..errors import did_you_mean
 from ..registry import LOSSES
-from .inverse import inverse_error
-from .logarithm import log_error
-from .reduction import CONTINUOUS, full_precision, mean_over_valid, neighbour_differences, positive
+from .reduction import (
+    CONTINUOUS,
+    full_precision,
+    inverse_error,
+    log_error,
+    mean_over_valid,
+    neighbour_differences,
+    positive,
+)
 
 DOMAINS = ("linear", "log", "inverse")
 

@@ -18,15 +18,7 @@ from torch import Tensor
 
 from ..contracts import Loss
 from ..registry import LOSSES
-from .reduction import full_precision, inverse_depth, mean_over_valid, positive
-
-#: 1/m to 1/km, the unit of the benchmark.
-PER_KILOMETRE = 1000.0
-
-
-def inverse_error(pred: Tensor, target: Tensor, floor_m: float = 0.5) -> Tensor:
-    """1/pred - 1/target in 1/km."""
-    return PER_KILOMETRE * (inverse_depth(full_precision(pred), floor_m) - inverse_depth(target, floor_m))
+from .reduction import inverse_error, mean_over_valid, positive
 
 
 class _InverseDepthLoss(Loss):

@@ -20,12 +20,7 @@ from torch import Tensor
 
 from ..contracts import Loss
 from ..registry import LOSSES
-from .reduction import full_precision, log_depth, mean_over_valid, positive
-
-
-def log_error(pred: Tensor, target: Tensor, floor_m: float = 0.5) -> Tensor:
-    """Ln pred - ln target."""
-    return log_depth(full_precision(pred), floor_m) - log_depth(target, floor_m)
+from .reduction import log_error, mean_over_valid, positive
 
 
 def silog(

@@ -10,6 +10,9 @@ from ..structures import Kind
 #: Kinds of fields whose values can be subtracted from each other: all but labels.
 CONTINUOUS: tuple[Kind, ...] = ("map", "image", "depth", "normals")
 
+#: 1/m to 1/km, the unit of the benchmark.
+PER_KILOMETRE = 1000.0
+
 
 def mean_over_valid(values: Tensor, valid: Tensor) -> Tensor:
     """Mean of ``values (B, C, H, W)`` where ``valid (B, 1, H, W)``; 0 with a graph, never NaN, where nothing is valid.
@@ -49,6 +52,16 @@ def log_depth(depth: Tensor, floor: float) -> Tensor:
     """ln(depth) from ``floor`` on, and the tangent there below it, as in :func:`inverse_depth`."""
     above = depth.clamp(min=floor)
     return above.log() - (above - depth) / floor
+
+
+def inverse_error(pred: Tensor, target: Tensor, floor_m: float = 0.5) -> Tensor:
+    """1/pred - 1/target in 1/km."""
+    return PER_KILOMETRE * (inverse_depth(full_precision(pred), floor_m) - inverse_depth(target, floor_m))
+
+
+def log_error(pred: Tensor, target: Tensor, floor_m: float = 0.5) -> Tensor:
+    """Ln pred - ln target."""
+    return log_depth(full_precision(pred), floor_m) - log_depth(target, floor_m)
 
 
 def positive(name: str, value: float) -> float:
