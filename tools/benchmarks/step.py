@@ -29,7 +29,8 @@ from mtdc.engine.config import require
 from mtdc.engine.preparation import build_optimiser, check_parts, check_trainable
 from mtdc.engine.runs import train
 from mtdc.engine.strip import count_parameters
-from mtdc.model import MultiTaskModel, build_model, gramian
+from mtdc.gradients import feature_gramian
+from mtdc.model import MultiTaskModel, build_model, task_losses
 
 from .settings import Settings, shown_size
 from .timing import spread, synchronise
@@ -234,11 +235,9 @@ class BareLoop:
             self.optimiser.zero_grad()
             with torch.autocast(device, dtype=precision, enabled=precision != torch.float32):
                 outputs, shared = network.outputs(self.inputs)
-            terms = {
-                name: task.loss(outputs[name].raw, outputs[name].fields, self.batch) for name, task in network.tasks.items()
-            }
+            terms = {name: task_losses(task, outputs[name], self.batch) for name, task in network.tasks.items()}
             sums = {name: torch.stack(list(values.values())).sum() for name, values in terms.items() if values}
-            total, _ = weighting(sums, lambda sums=sums, shared=shared: gramian(sums, shared))
+            total, _ = weighting(sums, lambda sums=sums, shared=shared: feature_gramian(sums, shared))
             for value in network.penalty().values():
                 total = total + value
             total.backward()
