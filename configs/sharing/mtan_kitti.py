@@ -1,0 +1,5 @@
+# MTAN: one trunk and a chain of attention masks a task (Liu et al., CVPR 2019).
+# Against aux_image_kitti: the sharing. Here: not trained.
+_base_ = '../aux_image_kitti.py'
+
+model = dict(network=dict(sharing=dict(_delete_=True, type='MTAN')))
