@@ -5,11 +5,13 @@ The base class is here and not in ``contracts.py`` because it stands on mmengine
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from mmengine.evaluator import BaseMetric
 
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError
 from ..registry import METRICS
 from ..structures import Field
 
@@ -49,7 +51,23 @@ class DepthMetric(BaseMetric):  # type: ignore[misc]  # mmengine has no types
         """How it measures, in plain words and numbers, for the result's file."""
         raise NotImplementedError
 
-    def require(self, sample: dict[str, Any], keys: tuple[str, ...]) -> None:
+    def pair(self, sample: Mapping[str, Any], row: Field) -> tuple[np.ndarray, np.ndarray]:
+        """Prediction and ground truth of a field: ``(C, H, W)`` float64, labels ``(H, W)`` int64.
+
+        Raises:
+            ConfigError: One is missing.
+            DataError: They differ in size.
+        """
+        self.require(sample, (row.prediction_key, row.target_key, "sample_id"))
+        tensors = (sample[key].detach().cpu() for key in (row.prediction_key, row.target_key))
+        prediction, truth = (np.asarray(tensor.long() if row.kind == "labels" else tensor.double()) for tensor in tensors)
+        if prediction.shape != truth.shape:
+            raise DataError(
+                f"{sample['sample_id']}: the predicted {row.name} is {prediction.shape}, its ground truth {truth.shape}."
+            )
+        return prediction, truth
+
+    def require(self, sample: Mapping[str, Any], keys: tuple[str, ...]) -> None:
         """Check that a sample has what is compared.
 
         Raises:

@@ -31,11 +31,14 @@ def samples(metric, count, shift=0.0):
 def truth_of(field, generator):
     if field.kind == "labels":
         return torch.randint(0, 2, (7, 9), generator=generator)
-    return 2 + torch.rand(field.channels, 7, 9, generator=generator)
+    values = 2 + torch.rand(field.channels, 7, 9, generator=generator)
+    return values / values.norm(dim=0) if field.kind == "normals" else values
 
 
 def changed(truth, field, shift):
-    """Another answer: shifted; labels one on."""
+    """Another answer: shifted; labels one on; normals turned by half a turn about the optical axis."""
+    if field.kind == "normals" and shift:
+        return truth * torch.tensor((-1.0, -1.0, 1.0)).view(3, 1, 1)
     return truth + (int(shift > 0) if field.kind == "labels" else shift)
 
 
@@ -43,7 +46,8 @@ def evaluate(metric, frames, size=None):
     frames = list(frames)
     evaluator = Evaluator([metric])
     evaluator.process(frames)
-    return evaluator.evaluate(len(frames) if size is None else size)
+    values = evaluator.evaluate(len(frames) if size is None else size)
+    return {key.removeprefix(f"{metric.prefix}/"): value for key, value in values.items()}
 
 
 @pytest.mark.parametrize("name", named(METRICS))
