@@ -2,6 +2,7 @@
 
     python tools/study.py --out work_dirs/study                      # two hours on two cores; call it again to go on
     python tools/study.py --out work_dirs/study --budget gpu         # larger, where there is a GPU
+    python tools/study.py --out work_dirs/raw --representation SparseDepth
     python tools/study.py --out work_dirs/study --table              # the tables of what is there
 
 Each run is `tools/train.py` of a config that is written into the run's folder, in a process of its own. A run that was cut
@@ -25,18 +26,21 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from studies.auxiliary import BUDGETS, VARIANTS, Budget, config_text
+from studies.auxiliary import BUDGETS, REPRESENTATIONS, VARIANTS, Budget, config_text
 
 TOOLS = Path(__file__).resolve().parent
 #: Columns before the measured values.
-HEAD = ("variant", "seed", "budget", "parameters", "parameters_at_test", "steps", "minutes", "precision")
+HEAD = ("variant", "seed", "budget", "parameters", "parameters_at_test", "steps", "minutes", "precision", "representation")
 
 
 class Runs:
     """The runs of one study: its folder, its CSV file, and the processes that are alive."""
 
-    def __init__(self, folder: Path, budget_name: str, data_root: Path, threads: int, precision: str) -> None:
-        self.folder, self.budget_name, self.threads, self.precision = folder, budget_name, threads, precision
+    def __init__(
+        self, folder: Path, budget_name: str, data_root: Path, threads: int, precision: str, representation: str
+    ) -> None:
+        self.folder, self.budget_name, self.threads = folder, budget_name, threads
+        self.precision, self.representation = precision, representation
         self.budget: Budget = BUDGETS[budget_name]
         self.data_root = data_root
         self.table = folder / "runs.csv"
@@ -55,7 +59,8 @@ class Runs:
         variant, config = VARIANTS[name], self.folder / f"{name}_{seed}" / "run.py"
         config.parent.mkdir(parents=True, exist_ok=True)
         base = str(find_config(variant.config).resolve())
-        config.write_text(config_text(variant, base, self.budget, str(self.data_root), seed, self.precision))
+        text = config_text(variant, base, self.budget, str(self.data_root), seed, self.precision, self.representation)
+        config.write_text(text)
         return config
 
     def train(self, name: str, seed: int) -> dict[str, Any]:
@@ -99,10 +104,8 @@ class Runs:
         whole = sum(parameter.numel() for parameter in model.parameters())
         kept = sum(parameter.numel() for parameter in model.strip(("depth",)).parameters())
         steps = self.budget.epochs * (self.budget.train // self.budget.batch)
-        row = dict(
-            zip(HEAD, (name, seed, self.budget_name, whole, kept, steps, round(minutes, 2), self.precision), strict=True)
-        )
-        return row | measured(result)
+        values = (name, seed, self.budget_name, whole, kept, steps, round(minutes, 2), self.precision, self.representation)
+        return dict(zip(HEAD, values, strict=True)) | measured(result)
 
     def add(self, rows: Sequence[dict[str, Any]]) -> None:
         """Put rows into the CSV file, which is written whole or not at all; columns are those that any row has."""
@@ -155,6 +158,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N", help="default: 0 1 2")
     parser.add_argument("--at-once", type=int, metavar="N", help="runs at a time (default: one for each core; 1 on a GPU)")
     parser.add_argument("--precision", default="bfloat16", help="of training (default: %(default)s)")
+    parser.add_argument(
+        "--representation",
+        choices=REPRESENTATIONS,
+        default=REPRESENTATIONS[0],
+        help="what networks read (default: %(default)s)",
+    )
     parser.add_argument("--data-root", type=Path, metavar="DIR", help="where streets are drawn (default: DIR/data of --out)")
     parser.add_argument("--table", action="store_true", help="train nothing; print the tables of what is there")
     args = parser.parse_args(arguments)
@@ -177,10 +186,10 @@ def _study(args: argparse.Namespace) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     at_once = args.at_once or (1 if torch.cuda.is_available() else cores)
     root = (args.data_root or args.out / "data").resolve()
-    runs = Runs(args.out.resolve(), args.budget, root, max(1, cores // at_once), args.precision)
+    runs = Runs(args.out.resolve(), args.budget, root, max(1, cores // at_once), args.precision, args.representation)
     if not args.table:
         args.out.mkdir(parents=True, exist_ok=True)
-        _check_budget(runs)
+        _check_same(runs)
         _train_missing(runs, args.variants, args.seeds, at_once)
     rows = read_rows(runs.table)
     if not rows:
@@ -192,10 +201,11 @@ def _study(args: argparse.Namespace) -> int:
     return int(bool(missing))
 
 
-def _check_budget(runs: Runs) -> None:
-    others = {row["budget"] for row in read_rows(runs.table)} - {runs.budget_name}
-    if others:
-        raise RuntimeError(f"{runs.table} holds runs of the budget '{others.pop()}'; name that, or another --out.")
+def _check_same(runs: Runs) -> None:
+    for key, own in (("budget", runs.budget_name), ("representation", runs.representation), ("precision", runs.precision)):
+        others = {row.get(key) for row in read_rows(runs.table) if row["variant"] in VARIANTS} - {own}
+        if others:
+            raise RuntimeError(f"{runs.table} holds runs with --{key} {others.pop()}; name that, or another --out.")
 
 
 def _train_missing(runs: Runs, variants: Sequence[str], seeds: Sequence[int], at_once: int) -> None:

@@ -320,13 +320,18 @@ def load_trained(model: MultiTaskModel, checkpoint: Path | None) -> None:
     load_weights(model, checkpoint)
 
 
+def named(metric: DepthMetric, name: str) -> str:
+    """A value's name in the result, which has the metric's prefix before it."""
+    return f"{metric.prefix}/{name}" if metric.prefix else name
+
+
 def protocol_of(metrics: Sequence[DepthMetric]) -> dict[str, Any]:
     """How metrics measure, in one dict: where one differs from those before it, its words stand behind its prefix."""
     protocol: dict[str, Any] = {"units": {}}
     for metric in metrics:
         for key, value in metric.protocol().items():
             if key == "units":
-                protocol["units"] |= value
+                protocol["units"] |= {named(metric, name): unit for name, unit in value.items()}
             else:
                 protocol[key if protocol.get(key, value) == value else f"{metric.prefix}/{key}"] = value
     return protocol
@@ -340,7 +345,7 @@ def _result(
     per_frame: dict[str, Any] = {}
     for metric in evaluator.metrics:
         for sample_id, values in metric.per_frame.items():
-            per_frame.setdefault(sample_id, {}).update(values)
+            per_frame.setdefault(sample_id, {}).update({named(metric, name): value for name, value in values.items()})
     transforms = [dict(step) for step in dataset_cfg.get("transforms", ())]
     crops = [step for step in transforms if step["type"] == "BottomCrop"]
     task = cfg.model.network.get("tasks", {}).get("depth") or {}

@@ -55,7 +55,13 @@ BUDGETS = {
 }
 
 
-def config_text(variant: Variant, base: str, budget: Budget, data_root: str, seed: int, precision: str) -> str:
+#: What networks read: the configs' own, or raw sparse depth, as in the paper.
+REPRESENTATIONS = ("RelativeFill", "SparseDepth")
+
+
+def config_text(
+    variant: Variant, base: str, budget: Budget, data_root: str, seed: int, precision: str, representation: str
+) -> str:
     """A leaf config of one run: the variant's config with the study's data, budget and measures.
 
     ``base`` is the path of the variant's config.
@@ -68,7 +74,7 @@ data_root = {data_root!r}
 street = dict(
     splits=dict(_delete_=True, train={budget.train}, test={budget.test}),
     extra=('dense', 'normals', 'semantics'))
-model = dict(precision={precision!r}, channels_last=True)
+model = dict(precision={precision!r}, channels_last=True, network=dict(representation=dict(type={representation!r})))
 train_dataloader = dict(
     batch_size={budget.batch},
     dataset=dict(

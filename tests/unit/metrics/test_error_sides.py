@@ -52,4 +52,4 @@ def test_beside_another_metric_each_says_how_it_measures():
         KittiDepthMetric(clamp_m=(0.9, 80.0)).protocol()["clamp_m"],
         False,
     )
-    assert (beside["units"]["rmse"], beside["units"]["behind"]) == ("mm", "ratio")
+    assert (beside["units"]["rmse"], beside["units"]["sides/behind"]) == ("mm", "ratio")
