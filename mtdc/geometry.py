@@ -7,6 +7,15 @@ pixels of the image they belong to; depth is z along the optical axis in metres.
 from __future__ import annotations
 
 import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+#: Normals of depth: the window's radius in pixels; how far a neighbour's inverse depth may be from the pixel's, and then from
+#: the fitted plane, as shares of the pixel's; the fewest neighbours; the least spread of them in any direction, pixels^2.
+NORMAL_RADIUS = 3
+NORMAL_SIMILAR, NORMAL_RESIDUAL = 0.15, 0.02
+NORMAL_POINTS, NORMAL_SPREAD = 6, 0.4
 
 
 def crop_intrinsics(intrinsics: np.ndarray, left: float, top: float) -> np.ndarray:
@@ -71,3 +80,59 @@ def splat_nearest(pixels: np.ndarray, depth: np.ndarray, height: int, width: int
     nearest = np.full(height * width, np.inf)
     np.minimum.at(nearest, rows[inside] * width + columns[inside], depth[inside])
     return np.where(np.isfinite(nearest), nearest, 0.0).reshape(height, width).astype(np.float32)
+
+
+def normals_from_depth(depth: Tensor, intrinsics: Tensor) -> Tensor:
+    """Normals of the planes that a depth map's known pixels lie on with their neighbours, in the camera's frame.
+
+    A plane's inverse depth is linear in the pixel, q = b . (u, v, 1), and its normal is -K^T b / |K^T b|, towards the camera.
+    b is fitted by least squares to the known pixels of a window whose inverse depth is near the pixel's, which leaves out what
+    is behind a depth edge, and once more to those near that plane. Where fewer are left, where they lie on one line, and where
+    K is not known (NaN), the normal is unknown.
+
+    Shapes: ``(B, 1, H, W)`` metres, 0 = unknown, dense or not, and ``(B, 3, 3)`` pixels -> ``(B, 3, H, W)``, 0 = unknown.
+    """
+    depth, intrinsics = depth.detach(), intrinsics.detach().double()
+    near = torch.where(depth > 0, 1 / depth.double().clamp(min=1e-3), 0)
+    # Relative to the pixel's own, so that limits mean the same near and far: the plane is 1 + offset + slope . (du, dv).
+    plane, trusted = _fit_planes(near, torch.zeros_like(near).expand(-1, 3, -1, -1), NORMAL_SIMILAR)
+    plane, again = _fit_planes(near, plane, NORMAL_RESIDUAL)
+    height, width = depth.shape[-2:]
+    rows = torch.arange(height, device=depth.device, dtype=torch.float64)[:, None]
+    columns = torch.arange(width, device=depth.device, dtype=torch.float64)
+    slope_u, slope_v, offset = plane.unbind(dim=1)
+    linear = torch.stack((slope_u, slope_v, 1 + offset - slope_u * columns - slope_v * rows), dim=1)
+    vector = -torch.einsum("bij,bihw->bjhw", intrinsics, linear)
+    length = vector.norm(dim=1, keepdim=True)
+    known = trusted & again & torch.isfinite(length) & (length > 0)
+    return torch.where(known, vector / length, 0).to(depth.dtype)
+
+
+def _fit_planes(near: Tensor, plane: Tensor, limit: float) -> tuple[Tensor, Tensor]:
+    """Around each pixel the plane (slopes, offset) of the neighbours within ``limit`` of a first one, and where to trust it."""
+    radius, (height, width) = NORMAL_RADIUS, near.shape[-2:]
+    padded = functional.pad(near, (radius,) * 4)
+    own = near.where(near > 0, 1)
+    sums = near.new_zeros(near.shape[0], 9, height, width)
+    for dv in range(-radius, radius + 1):
+        for du in range(-radius, radius + 1):
+            other = padded[..., radius + dv : radius + dv + height, radius + du : radius + du + width]
+            value = other / own - 1
+            expected = plane[:, :1] * du + plane[:, 1:2] * dv + plane[:, 2:]
+            counts = (other > 0) & (near > 0) & ((value - expected).abs() <= limit)
+            one = counts.to(near.dtype)
+            moment = value * one
+            terms = (one, du * one, dv * one, du * du * one, du * dv * one, dv * dv * one)
+            sums += torch.cat((*terms, du * moment, dv * moment, moment), dim=1)
+    count = sums[:, :1].clamp(min=1)
+    mean_u, mean_v, uu, uv, vv, uq, vq, mean_q = (sums[:, 1:] / count).split(1, dim=1)
+    uu, uv, vv = uu - mean_u**2, uv - mean_u * mean_v, vv - mean_v**2
+    uq, vq = uq - mean_u * mean_q, vq - mean_v * mean_q
+    half = (uu + vv) / 2
+    determinant = uu * vv - uv**2
+    spread = half - (half**2 - determinant).clamp(min=0).sqrt()
+    trusted = (sums[:, :1] >= NORMAL_POINTS) & (spread >= NORMAL_SPREAD)
+    safe = determinant.where(trusted, 1)
+    slope_u, slope_v = (vv * uq - uv * vq) / safe, (uu * vq - uv * uq) / safe
+    fitted = torch.cat((slope_u, slope_v, mean_q - slope_u * mean_u - slope_v * mean_v), dim=1)
+    return fitted.where(trusted, 0), trusted
