@@ -69,8 +69,9 @@ class ImageMetric(DepthMetric):
         """The mean of each value over the frames that have it, and the counts of frames with and without ground truth."""
         measured = [values for _, values in results if values is not None]
         self.per_frame = {name: values for name, values in results if values is not None}
-        means = {}
-        for key in ("psnr", "ssim"):
+        means: dict[str, float] = {}
+        names: tuple[str, ...] = ("psnr", "ssim")
+        for key in names:
             having = [{key: values[key]} for values in measured if key in values]
             means |= mean_of_frames(having) if having else {}
         return {**means, "frames": len(measured), "frames_without_ground_truth": len(results) - len(measured)}

@@ -60,7 +60,7 @@ class NormalsMetric(DepthMetric):
         counts = {"frames": measured, "frames_without_ground_truth": len(results) - measured}
         if not measured:
             return {**counts}
-        histogram = np.sum([one[2] for one in results], axis=0, dtype=np.int64)
+        histogram = np.asarray(np.sum([one[2] for one in results], axis=0, dtype=np.int64))
         return {**_values(sum(one[1] for one in results), histogram), **counts}
 
     def protocol(self) -> dict[str, Any]:
