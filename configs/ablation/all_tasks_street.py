@@ -8,3 +8,9 @@ model = dict(
             normals=dict(type='NormalsTask', upsampling='sub_pixel', losses=dict(cosine=dict(type='Cosine'))),
             semantics=dict(type='SemanticsTask', upsampling='sub_pixel', classes=19, losses=dict(cross_entropy=dict(type='CrossEntropy'))))),
     weighting=dict(weights=dict(normals=1.0, semantics=0.3)))
+
+val_evaluator = [
+    dict(type='KittiDepthMetric', clamp_m=(0.9, 100.0)),
+    dict(type='ImageMetric', prefix='image'),
+    dict(type='NormalsMetric', prefix='normals'),
+    dict(type='SemanticsMetric', prefix='semantics')]

@@ -6,3 +6,7 @@ model = dict(
     network=dict(
         tasks=dict(image=None, normals=dict(type='NormalsTask', losses=dict(cosine=dict(type='Cosine'))))),
     weighting=dict(weights=dict(normals=1.0)))
+
+val_evaluator = [
+    dict(type='KittiDepthMetric', clamp_m=(0.9, 100.0)),
+    dict(type='NormalsMetric', prefix='normals')]

@@ -8,3 +8,7 @@ model = dict(
             image=None,
             semantics=dict(type='SemanticsTask', classes=19, losses=dict(cross_entropy=dict(type='CrossEntropy'))))),
     weighting=dict(weights=dict(semantics=0.3)))
+
+val_evaluator = [
+    dict(type='KittiDepthMetric', clamp_m=(0.9, 100.0)),
+    dict(type='SemanticsMetric', prefix='semantics')]

@@ -23,6 +23,8 @@ from ..data.dataset import DepthDataset
 from ..errors import ConfigError, DataError
 from ..metrics import DepthMetric
 from ..model import MultiTaskModel, build_model
+from ..registry import METRICS, build
+from ..structures import DEPTH
 from . import hooks
 from .checkpoint import check_fits, file_hash, last_checkpoint, load_weights, read_checkpoint
 from .config import config_hash, require, switched_on
@@ -247,10 +249,17 @@ def _baselines(cfg: Config, work_dir: Path, launcher: str) -> dict[str, dict[str
             continue
         changed = copy.deepcopy(cfg)
         changed.model = {"type": "MultiTaskModel", "network": {"type": "ClassicalNetwork", "method": method}}
-        changed.test_dataloader, changed.test_evaluator, changed.test_cfg = cfg.val_dataloader, cfg.val_evaluator, cfg.val_cfg
+        changed.test_dataloader, changed.test_cfg = cfg.val_dataloader, cfg.val_cfg
+        changed.test_evaluator = _of_depth(cfg.val_evaluator)
         result = evaluate(changed, None, work_dir / "baselines" / name, launcher=launcher)
         values[name] = {key: value for key, value in result.items() if key not in ("protocol", "per_frame")}
     return values
+
+
+def _of_depth(evaluators: Any) -> list[Any]:
+    """Those of an evaluator's configs that measure depth, which is all that a method without weights predicts."""
+    configs = list(evaluators) if isinstance(evaluators, (list, tuple)) else [evaluators]
+    return [one for one in configs if {row.name for row in build(METRICS, one, "val_evaluator").predictions} <= {DEPTH.name}]
 
 
 def evaluate(
