@@ -335,6 +335,8 @@ class Network(nn.Module, ABC):
     tasks: Mapping[str, Task]
     #: Keys of the inputs it reads.
     needs: tuple[str, ...] = ("sparse_depth",)
+    #: False: ``outputs`` names no features that tasks share, so that gradients can be compared at parameters alone.
+    shares_features: ClassVar[bool] = True
 
     @abstractmethod
     def outputs(self, inputs: Batch) -> tuple[dict[str, TaskOutput], tuple[Tensor, ...]]:

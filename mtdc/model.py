@@ -63,6 +63,11 @@ class MultiTaskModel(BaseModel):  # type: ignore[misc]
         self.weighting: Weighting | None = None
         if weighting is not None:
             self.weighting = build(WEIGHTING, weighting, "weighting", tasks=tuple(self.network.tasks))
+            if getattr(self.weighting, "gramian_at", None) == "features" and not self.network.shares_features:
+                raise ConfigError(
+                    f"model.weighting ({type(self.weighting).__name__}) compares gradients at shared features, and "
+                    f"{type(self.network).__name__} has none: set model.weighting.gramian_at='parameters'."
+                )
         if self.channels_last:
             self.network.to(memory_format=torch.channels_last)
         #: Share of training that is done, 0..1.

@@ -56,6 +56,8 @@ class NormalizedConvNetwork(Network):
         ValueError: No channel, a negative number of levels, or a range that is not ascending.
     """
 
+    shares_features = False
+
     def __init__(self, tasks: Mapping[str, Any] | None = None, channels: int = 2, levels: int = 3) -> None:
         super().__init__()
         if channels < 1 or levels < 0:

@@ -155,9 +155,14 @@ class GradientRule(FactorWeighting):
         self.steps: Tensor
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
+    @property
+    def degree(self) -> float:
+        """How weights change where all gradients are k times as long: by ``k ** degree``."""
+        return 0.0
+
     @abstractmethod
     def rule(self, matrix: Tensor, tasks: list[int]) -> Tensor:
-        """``(t, t)`` inner products of the tasks of these numbers, all with a gradient, to ``(t,)`` weights."""
+        """Weights ``(t,)`` from ``(t, t)`` inner products, 1 in the mean of their diagonal, of the tasks of these numbers."""
 
     def forward(self, losses: dict[str, Tensor], gramian: Callable[[], Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """The sum of the losses with the rule's weights; tasks without a gradient don't take part."""
@@ -170,12 +175,12 @@ class GradientRule(FactorWeighting):
         found = torch.ones(len(self.tasks), dtype=torch.float64)
         if present:
             part = matrix[present][:, present]
-            lengths = part.diagonal().sqrt()
-            if self.normalize:
-                part = part / lengths[:, None] / lengths[None, :]
+            # Gradients at features are short (losses are means over pixels), and torchjd takes what is shorter than a fixed
+            # number for zero: its rules see gradients of about length 1, and the length comes back in their weights.
+            lengths = part.diagonal().sqrt() if self.normalize else part.diagonal().mean().sqrt().expand(len(present))
             with torch.no_grad(), repeatable_draws(self.seed, int(self.steps)):
-                own = self.rule(part, present).double()
-            found[present] = own / lengths if self.normalize else own
+                own = self.rule(part / lengths[:, None] / lengths[None, :], present).double()
+            found[present] = own * lengths ** (-1.0 if self.normalize else self.degree)
         self.steps += 1
         factors = self.factor_vector()
         return weighted_sum(losses, dict(zip(self.tasks, (found * factors).tolist(), strict=True)))

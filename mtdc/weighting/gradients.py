@@ -15,6 +15,7 @@ Cost        a backward pass from each loss to the encoder's output a step, or th
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -182,6 +183,11 @@ class FairGrad(_Adapted):
         """The fairness."""
         return {"alpha": self.alpha}
 
+    @property
+    def degree(self) -> float:
+        """From its equation, G w = w^(-1/alpha)."""
+        return -2 * self.alpha / (1 + self.alpha)
+
 
 @WEIGHTING.register_module()
 class GradVac(GradientRule):
@@ -223,11 +229,11 @@ class GradVac(GradientRule):
 
 @WEIGHTING.register_module()
 class NashMTL(GradientRule):
-    """The Nash bargaining solution: tasks agree on the update that G w = 1 / w.
+    """The Nash bargaining solution: tasks agree on the update that G w = 1 / w. The losses' units don't matter to it.
 
     Args:
-        tasks, weights, normalize, gramian_at, seed: As in every rule of gradients (docs/weighting.md).
-        max_norm: Greatest length of the combined gradient; 0 doesn't limit it.
+        tasks, weights, gramian_at: As in every rule of gradients (docs/weighting.md).
+        max_norm: Greatest length of the combined gradient, which is the root of the number of tasks; 0 doesn't limit it.
         iterations: Of its solver, each from the one before; the first is from the weights of the last step.
 
     Raises:
@@ -238,36 +244,41 @@ class NashMTL(GradientRule):
         self,
         tasks: Sequence[str],
         weights: Mapping[str, float] | None = None,
-        normalize: bool = False,
         gramian_at: str = "features",
-        seed: int = 0,
         max_norm: float = 1.0,
         iterations: int = 20,
     ) -> None:
-        super().__init__(tasks, weights, normalize, gramian_at, seed)
+        # With gradients of length 1 the equation has the same solution, and torchjd's solver finds it for any lengths.
+        super().__init__(tasks, weights, normalize=True, gramian_at=gramian_at)
+        if max_norm < 0:
+            raise ValueError(f"max_norm must be 0 or more, not {max_norm}")
         self.max_norm, self.iterations = max_norm, iterations
-        self._rule(len(self.tasks))
+        self._solver(len(self.tasks))
         self.last: Tensor
         #: Weights of the last step, where the solver starts: torchjd keeps them out of its state.
         self.register_buffer("last", torch.ones(len(self.tasks), dtype=torch.float64))
 
-    def _rule(self, tasks: int) -> Any:
-        options = {"max_norm": self.max_norm, "update_weights_every": 1, "optim_niter": self.iterations}
-        return torchjd_part("aggregation", "NashMTL", n_tasks=tasks, **options)
+    def _solver(self, tasks: int) -> Any:
+        options = {"max_norm": 0.0, "update_weights_every": 1, "optim_niter": self.iterations}
+        return torchjd_part("aggregation", "NashMTL", n_tasks=tasks, **options).weighting
 
     def rule(self, matrix: Tensor, tasks: list[int]) -> Tensor:
-        """torchjd's weights. It wants the gradients themselves: any with these inner products serve."""
-        if len(tasks) == 1:  # the equation's one solution; torchjd's solver wants several
-            return matrix.diagonal().rsqrt()
-        rule = self._rule(len(tasks)).weighting
-        index = torch.tensor(tasks)
-        state = self.last.cpu()
-        rule.prvs_alpha = state[index].numpy()
-        weights: Tensor = rule(square_root(matrix))
-        state = state.clone()
-        state[index] = torch.from_numpy(np.asarray(rule.prvs_alpha, dtype=np.float64))
+        """torchjd's weights, scaled so that they solve the equation, then limited."""
+        weights = torch.ones(1, dtype=torch.float64) if len(tasks) == 1 else self._solve(matrix, tasks)
+        length = len(tasks) ** 0.5
+        scale = min(length, self.max_norm) if self.max_norm > 0 else length
+        return weights * scale / (weights @ matrix @ weights).sqrt()
+
+    def _solve(self, matrix: Tensor, tasks: list[int]) -> Tensor:
+        solver, index = self._solver(len(tasks)), torch.tensor(tasks)
+        state = self.last.cpu().clone()
+        solver.prvs_alpha = state[index].numpy()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=UserWarning, module="cvxpy")  # that it could be faster
+            found: Tensor = solver(square_root(matrix))  # it wants gradients: any with these inner products serve
+        state[index] = torch.from_numpy(np.asarray(solver.prvs_alpha, dtype=np.float64))
         self.last = state.to(self.last.device)
-        return weights
+        return found
 
 
 def square_root(matrix: Tensor) -> Tensor:

@@ -45,12 +45,14 @@ def test_takes_training_steps(name):
     before = copy.deepcopy(model.state_dict())
     # Two steps: some backbones start with branches scaled by 0, whose weights move from the second on.
     batch = pseudo_collate([data[0], data[1]])
-    logged = [model.train_step(batch, optimiser) for _ in range(2)][-1]
-    assert all(torch.isfinite(value).all() for value in logged.values())
+    steps = [model.train_step(batch, optimiser) for _ in range(2)]
+    assert all(torch.isfinite(value).all() for logged in steps for value in logged.values())
     terms = {f"{task}/{term}" for task, part in model.network.tasks.items() for term in part.losses}
-    assert terms <= set(logged)
-    # A task of weight 0 is a control: only what depth reads of its branch is trained.
-    unweighted = [f".{task}." for task, weight in (cfg.model.weighting.get("weights") or {}).items() if weight == 0]
+    assert terms <= set(steps[0])
+    # Of a task of weight 0 (a control, a gate that is closed) only what depth reads of its branch is trained.
+    weights = {task: [float(logged[f"{task}/weight"]) for logged in steps] for task in model.network.tasks}
+    assert any(weights["depth"])
+    unweighted = [f".{task}." for task, values in weights.items() if not any(values)]
     still = [key for key, value in model.named_parameters() if torch.equal(value.detach(), before[key])]
     still = [key for key in still if not any(task in key for task in unweighted)]
     assert not still, f"training leaves {still} as they were"
