@@ -337,6 +337,8 @@ class Network(nn.Module, ABC):
     needs: tuple[str, ...] = ("sparse_depth",)
     #: False: ``outputs`` names no features that tasks share, so that gradients can be compared at parameters alone.
     shares_features: ClassVar[bool] = True
+    #: True: when it is compiled, a graph ends at these features, so that gradients at them can be taken.
+    separate_features: bool = False
 
     @abstractmethod
     def outputs(self, inputs: Batch) -> tuple[dict[str, TaskOutput], tuple[Tensor, ...]]:
@@ -380,6 +382,9 @@ class Completion(ABC):
 class Transform(ABC):
     """Moves all maps of a frame and its intrinsics together, or refuses."""
 
+    #: ``("intrinsics",)`` where it can't work without K, which the data set then loads.
+    needs: tuple[str, ...] = ()
+
     @abstractmethod
     def __call__(self, frame: Frame, generator: np.random.Generator) -> Frame:
-        """The changed frame. All randomness comes from the generator, which is seeded by (seed, sample, epoch)."""
+        """The changed frame. All randomness comes from the generator, seeded by (seed, the sample's name, epoch)."""

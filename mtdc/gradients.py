@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-import torch.distributed
 from torch import Tensor
 
 from .errors import ConfigError
+from .layers.processes import mean_of_processes
 
 
 def feature_gramian(losses: Mapping[str, Tensor], features: Sequence[Tensor]) -> Tensor:
@@ -17,29 +17,36 @@ def feature_gramian(losses: Mapping[str, Tensor], features: Sequence[Tensor]) ->
     Of several processes, which hold features of different frames, it is the mean over all.
 
     Raises:
-        ConfigError: The network shares no features.
+        ConfigError: The network shares no features, or no loss depends on those that it names.
     """
-    if not features:
-        raise ConfigError("this weighting compares gradients at shared features, and the network has none.")
-    return _mean(inner_products([_gradients(loss, features) for loss in losses.values()]))
+    rows = [_gradients(loss, features) for loss in losses.values()] if features else []
+    if all(gradient is None for row in rows for gradient in row):
+        raise ConfigError(
+            "this weighting compares gradients at shared features, and the network has none that a loss depends on: set "
+            "model.weighting.gramian_at='parameters'."
+        )
+    return mean_of_processes(inner_products(rows))
 
 
 def shared_gradients(losses: Mapping[str, Tensor], parameters: Sequence[Tensor]) -> list[list[Tensor | None]]:
-    """Each task's gradients at the parameters that at least two tasks reach (with one task: all that it reaches).
+    """Each task's gradients at the parameters that at least two tasks reach; where one has a gradient, at all that it reaches.
 
     Of several processes they are the means.
     """
     wanted = [parameter for parameter in parameters if parameter.requires_grad]
     rows = [_gradients(loss, wanted) for loss in losses.values()]
-    least = min(2, len(rows))
-    shared = [n for n in range(len(wanted)) if sum(row[n] is not None for row in rows) >= least]
-    kept = [[row[n] for n in shared] for row in rows]
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        for row in kept:
-            for gradient in row:
-                if gradient is not None:
-                    torch.distributed.all_reduce(gradient)
-                    gradient /= torch.distributed.get_world_size()
+    # In a compiled network tasks have zeros, and not None, where they don't reach.
+    zero = wanted[0].new_zeros((), dtype=torch.float32)
+    reached = torch.stack(
+        [torch.stack([zero if one is None else one.count_nonzero().clamp(max=1).float() for one in row]) for row in rows]
+    )
+    reached = (mean_of_processes(reached) > 0).cpu()
+    least = min(2, int(reached.any(dim=1).sum()))
+    shared = torch.nonzero(reached.sum(dim=0) >= max(1, least)).flatten().tolist()
+    kept: list[list[Tensor | None]] = []
+    for row, own in zip(rows, reached, strict=True):
+        gradients = [row[n] if own[n] else None for n in shared]
+        kept.append([None if one is None else mean_of_processes(one) for one in gradients])
     return kept
 
 
@@ -74,10 +81,3 @@ def gradient_log(losses: Mapping[str, Tensor], parameters: Sequence[Tensor], pri
 
 def _gradients(loss: Tensor, at: Sequence[Tensor]) -> list[Tensor | None]:
     return list(torch.autograd.grad(loss, at, retain_graph=True, allow_unused=True))
-
-
-def _mean(matrix: Tensor) -> Tensor:
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.all_reduce(matrix)
-        matrix = matrix / torch.distributed.get_world_size()
-    return matrix

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -63,7 +64,7 @@ class MultiTaskModel(BaseModel):  # type: ignore[misc]
         self.weighting: Weighting | None = None
         if weighting is not None:
             self.weighting = build(WEIGHTING, weighting, "weighting", tasks=tuple(self.network.tasks))
-            if getattr(self.weighting, "gramian_at", None) == "features" and not self.network.shares_features:
+            if self._compares_features and not self.network.shares_features:
                 raise ConfigError(
                     f"model.weighting ({type(self.weighting).__name__}) compares gradients at shared features, and "
                     f"{type(self.network).__name__} has none: set model.weighting.gramian_at='parameters'."
@@ -84,9 +85,27 @@ class MultiTaskModel(BaseModel):  # type: ignore[misc]
 
         Args:
             options: Those of ``torch.compile``.
+
+        Raises:
+            ConfigError: One graph is asked for, and the weighting compares gradients in the middle of it.
         """
+        if self._compares_features:
+            if options.get("fullgraph"):
+                raise ConfigError(
+                    f"compile.fullgraph=True: model.weighting ({type(self.weighting).__name__}) compares gradients at features "
+                    "inside the graph. Set compile.fullgraph=False, or model.weighting.gramian_at='parameters'."
+                )
+            self.network.separate_features = True
+        # Gradients that are compared or logged are taken before the step's own backward pass, which needs the buffers again.
+        functorch = importlib.import_module("torch._functorch.config")
+        if hasattr(functorch, "donated_buffer"):
+            functorch.donated_buffer = False
         # The method, not the module: a compiled module would put a prefix before the names of all weights.
         self._compiled = torch.compile(self.network.outputs, **options)
+
+    @property
+    def _compares_features(self) -> bool:
+        return getattr(self.weighting, "gramian_at", None) == "features"
 
     def set_progress(self, progress: float) -> None:
         """Tell every part that has a ``set_progress`` of its own which share of training is done, 0..1.
@@ -118,6 +137,17 @@ class MultiTaskModel(BaseModel):  # type: ignore[misc]
             if key in TARGET_FIELDS:
                 rows.setdefault(TARGET_FIELDS[key].name, TARGET_FIELDS[key])
         return tuple(rows.values())
+
+    def fields_to_measure(self, targets: tuple[Field, ...]) -> tuple[tuple[Field, ...], tuple[Field, ...]]:
+        """What a data set must load to compare with these targets: inputs, and targets, some of which are made from others."""
+        names = {row.name for row in targets}
+        keys = [key for name, task in self.network.tasks.items() if name in names for key in task.needs]
+        inputs = {row.name: row for row in self.input_fields} | {key: INPUT_FIELDS[key] for key in keys if key in INPUT_FIELDS}
+        rows = {row.name: row for row in targets}
+        for key in keys:
+            if key in TARGET_FIELDS:
+                rows.setdefault(TARGET_FIELDS[key].name, TARGET_FIELDS[key])
+        return tuple(inputs.values()), tuple(rows.values())
 
     @property
     def _batch_keys(self) -> tuple[str, ...]:
@@ -177,10 +207,21 @@ class MultiTaskModel(BaseModel):  # type: ignore[misc]
         for name, values in self._predict_fields(inputs).items():
             for sample, value in zip(data_samples, values, strict=True):
                 sample.set_field(unpad(value, sample), f"pred_{name}")
+        self._make_targets(inputs, data_samples)
         for sample in data_samples:
             for key in self._target_keys([sample]):
                 sample.set_field(unpad(sample.get(key), sample), key)
         return data_samples
+
+    def _make_targets(self, inputs: Batch, data_samples: list[DepthSample]) -> None:
+        """Targets that tasks make from others, as in training, for metrics and panels."""
+        keys = set(self._target_keys(data_samples))
+        for task in self.network.tasks.values():
+            if task.needs and {task.field.target_key, *task.needs} <= keys | set(inputs):
+                targets = {key: torch.stack([sample.get(key) for sample in data_samples]) for key in keys}
+                made = task.make_target({**inputs, **targets})
+                for sample, target in zip(data_samples, made, strict=True):
+                    sample.set_field(target, task.field.target_key)
 
     def parse_losses(self, losses: Mapping[str, Mapping[str, Tensor]]) -> tuple[Tensor, dict[str, Tensor]]:
         """The total to step on, and what is logged: ``loss``, ``<task>/<term>``, ``<task>/weight``.

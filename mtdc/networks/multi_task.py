@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
+import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
@@ -116,6 +117,8 @@ class MultiTaskNetwork(Network):
         height, width = inputs["sparse_depth"].shape[-2:]
         x, _, base = self.representation(padded)
         features = self.encoder(x)  # {stride: (B, C, H/stride, W/stride)}
+        if self.separate_features and torch.compiler.is_compiling():
+            torch._dynamo.graph_break()
         streams: dict[str, Tensor] = {}
         shared: Tensor | None = None
         first: dict[str, TaskOutput] = {}

@@ -13,10 +13,10 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-import torch.distributed
 from torch import Tensor
 
 from ..contracts import Weighting
+from ..layers.processes import mean_of_processes
 
 #: A task whose gradient is shorter than this part of the longest has none: a frame without its label, a weight of 0.
 NO_GRADIENT = 1e-12
@@ -73,15 +73,6 @@ def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> 
     start = next(iter(losses.values())).new_zeros(())
     total = sum((tensors[task] * losses[task] for task in sorted(losses)), start=start)
     return total, tensors
-
-
-def mean_of_processes(values: Tensor) -> Tensor:
-    """The mean over all processes of a small tensor without a graph; the tensor itself where there is one process."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return values
-    total = values.clone()
-    torch.distributed.all_reduce(total)
-    return total / torch.distributed.get_world_size()
 
 
 @contextmanager

@@ -17,8 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from ..layers.processes import mean_of_processes
 from ..registry import WEIGHTING
-from .adapter import NO_GRADIENT, FactorWeighting, mean_of_processes, weighted_sum
+from .adapter import NO_GRADIENT, FactorWeighting, weighted_sum
 
 #: No weight falls below this: one of 0 would never come back.
 LEAST_WEIGHT = 1e-4

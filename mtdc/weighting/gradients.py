@@ -274,7 +274,7 @@ class NashMTL(GradientRule):
         state = self.last.cpu().clone()
         solver.prvs_alpha = state[index].numpy()
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=UserWarning, module="cvxpy")  # that it could be faster
+            warnings.filterwarnings("ignore", message=".*parameterized problem that is not DPP")  # it could be faster
             found: Tensor = solver(square_root(matrix))  # it wants gradients: any with these inner products serve
         state[index] = torch.from_numpy(np.asarray(solver.prvs_alpha, dtype=np.float64))
         self.last = state.to(self.last.device)
