@@ -12,10 +12,12 @@ from torch import Tensor
 from torch.nn import functional
 
 #: Normals of depth: the window's radius in pixels; how far a neighbour's inverse depth may be from the pixel's, and then from
-#: the fitted plane, as shares of the pixel's; the fewest neighbours; the least spread of them in any direction, pixels^2.
+#: the fitted plane, as shares of the pixel's; the fewest neighbours; the least spread of them in any direction, pixels^2; the
+#: greatest standard error of the normal's direction, degrees.
 NORMAL_RADIUS = 3
 NORMAL_SIMILAR, NORMAL_RESIDUAL = 0.15, 0.02
 NORMAL_POINTS, NORMAL_SPREAD = 6, 0.4
+NORMAL_ERROR_DEG = 5.0
 
 
 def crop_intrinsics(intrinsics: np.ndarray, left: float, top: float) -> np.ndarray:
@@ -87,16 +89,17 @@ def normals_from_depth(depth: Tensor, intrinsics: Tensor) -> Tensor:
 
     A plane's inverse depth is linear in the pixel, q = b . (u, v, 1), and its normal is -K^T b / |K^T b|, towards the camera.
     b is fitted by least squares to the known pixels of a window whose inverse depth is near the pixel's, which leaves out what
-    is behind a depth edge, and once more to those near that plane. Where fewer are left, where they lie on one line, and where
-    K is not known (NaN), the normal is unknown.
+    is behind a depth edge, and once more to those near that plane. Where few are left, where they lie on one line, where they
+    scatter about the plane so that its standard error turns the normal by more than ``NORMAL_ERROR_DEG``, and where K is not
+    known (NaN), the normal is unknown.
 
     Shapes: ``(B, 1, H, W)`` metres, 0 = unknown, dense or not, and ``(B, 3, 3)`` pixels -> ``(B, 3, H, W)``, 0 = unknown.
     """
     depth, intrinsics = depth.detach(), intrinsics.detach().double()
     near = torch.where(depth > 0, 1 / depth.double().clamp(min=1e-3), 0)
     # Relative to the pixel's own, so that limits mean the same near and far: the plane is 1 + offset + slope . (du, dv).
-    plane, trusted = _fit_planes(near, torch.zeros_like(near).expand(-1, 3, -1, -1), NORMAL_SIMILAR)
-    plane, again = _fit_planes(near, plane, NORMAL_RESIDUAL)
+    plane, trusted, _ = _fit_planes(near, torch.zeros_like(near).expand(-1, 3, -1, -1), NORMAL_SIMILAR)
+    plane, again, slope_error = _fit_planes(near, plane, NORMAL_RESIDUAL)
     height, width = depth.shape[-2:]
     rows = torch.arange(height, device=depth.device, dtype=torch.float64)[:, None]
     columns = torch.arange(width, device=depth.device, dtype=torch.float64)
@@ -104,16 +107,22 @@ def normals_from_depth(depth: Tensor, intrinsics: Tensor) -> Tensor:
     linear = torch.stack((slope_u, slope_v, 1 + offset - slope_u * columns - slope_v * rows), dim=1)
     vector = -torch.einsum("bij,bihw->bjhw", intrinsics, linear)
     length = vector.norm(dim=1, keepdim=True)
-    known = trusted & again & torch.isfinite(length) & (length > 0)
+    # A change of slope moves the vector by so much across its direction, in units of its length.
+    focal = intrinsics[:, 0, 0].view(-1, 1, 1, 1)
+    turned = torch.rad2deg(torch.atan(focal * slope_error / length.clamp(min=1e-12)))
+    known = trusted & again & torch.isfinite(length) & (length > 0) & (turned <= NORMAL_ERROR_DEG)
     return torch.where(known, vector / length, 0).to(depth.dtype)
 
 
-def _fit_planes(near: Tensor, plane: Tensor, limit: float) -> tuple[Tensor, Tensor]:
-    """Around each pixel the plane (slopes, offset) of the neighbours within ``limit`` of a first one, and where to trust it."""
+def _fit_planes(near: Tensor, plane: Tensor, limit: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Around each pixel the plane (slopes, offset) of the neighbours within ``limit`` of a first one.
+
+    With where to trust it, and the standard error of its worst slope.
+    """
     radius, (height, width) = NORMAL_RADIUS, near.shape[-2:]
     padded = functional.pad(near, (radius,) * 4)
     own = near.where(near > 0, 1)
-    sums = near.new_zeros(near.shape[0], 9, height, width)
+    sums = near.new_zeros(near.shape[0], 10, height, width)
     for dv in range(-radius, radius + 1):
         for du in range(-radius, radius + 1):
             other = padded[..., radius + dv : radius + dv + height, radius + du : radius + du + width]
@@ -123,9 +132,9 @@ def _fit_planes(near: Tensor, plane: Tensor, limit: float) -> tuple[Tensor, Tens
             one = counts.to(near.dtype)
             moment = value * one
             terms = (one, du * one, dv * one, du * du * one, du * dv * one, dv * dv * one)
-            sums += torch.cat((*terms, du * moment, dv * moment, moment), dim=1)
+            sums += torch.cat((*terms, du * moment, dv * moment, moment, value * moment), dim=1)
     count = sums[:, :1].clamp(min=1)
-    mean_u, mean_v, uu, uv, vv, uq, vq, mean_q = (sums[:, 1:] / count).split(1, dim=1)
+    mean_u, mean_v, uu, uv, vv, uq, vq, mean_q, qq = (sums[:, 1:] / count).split(1, dim=1)
     uu, uv, vv = uu - mean_u**2, uv - mean_u * mean_v, vv - mean_v**2
     uq, vq = uq - mean_u * mean_q, vq - mean_v * mean_q
     half = (uu + vv) / 2
@@ -135,4 +144,6 @@ def _fit_planes(near: Tensor, plane: Tensor, limit: float) -> tuple[Tensor, Tens
     safe = determinant.where(trusted, 1)
     slope_u, slope_v = (vv * uq - uv * vq) / safe, (uu * vq - uv * uq) / safe
     fitted = torch.cat((slope_u, slope_v, mean_q - slope_u * mean_u - slope_v * mean_v), dim=1)
-    return fitted.where(trusted, 0), trusted
+    scatter = (qq - mean_q**2 - slope_u * uq - slope_v * vq).clamp(min=0) * count / (count - 3).clamp(min=1)
+    slope_error = (scatter / (count * spread.clamp(min=NORMAL_SPREAD))).sqrt()
+    return fitted.where(trusted, 0), trusted, slope_error

@@ -32,6 +32,7 @@ class Field:
         kind: How geometric transforms treat it.
         folder: Name of the data set's folder that holds its files, where it has files of its own.
         scale_to_unit: Factor from the stored 8- or 16-bit value to the unit (1/256 for KITTI's depth PNGs).
+        classes: Of labels: how many there are, where who reads them says so; a file with others is refused.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Field:
     kind: Kind = "map"
     folder: str | None = None
     scale_to_unit: float = 1.0
+    classes: int | None = field(default=None, compare=False)
 
     @property
     def target_key(self) -> str:
@@ -91,6 +93,8 @@ DEPTH_CONFIDENCE = Field("depth_confidence", 1, "standard deviation of the depth
 DENSE_DEPTH = Field("dense_depth", 1, "metres along the optical axis", 0.0, "depth", "dense", 1 / 256)
 GRAY_IMAGE = Field("image", 1, "gray value (ITU-R 601), 0..255", -1.0, "image")
 RGB_IMAGE = Field("image", 3, "RGB, 0..255", -1.0, "image")
+#: Not in files: differences of the gray photo to the right and lower neighbour.
+IMAGE_GRADIENTS = Field("image_gradients", 2, "gray values a pixel, to the right and down", -1000.0, "map")
 NORMALS = Field("normals", 3, "unit vector; camera frame x right, y down, z forward", 0.0, "normals", "normals")
 SEMANTICS = Field("semantics", 1, "class index", 255, "labels", "semantics")
 #: Cityscapes' classes by train id, which the street world's and KITTI's labels follow.

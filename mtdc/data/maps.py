@@ -41,7 +41,7 @@ def read_map(path: Path, row: Field) -> np.ndarray:
         color = read_image(path)
         return gray_of(color) if row.channels == 1 else color
     if row.kind == "labels":
-        return read_labels(path)
+        return _known_labels(read_labels(path), path, row)
     if row.kind == "depth" and (path.suffix.lower() == ".npy" or row.scale_to_unit == SPARSE_DEPTH.scale_to_unit):
         return read_depth(path)
     if path.suffix.lower() == ".npy":
@@ -57,6 +57,17 @@ def read_map(path: Path, row: Field) -> np.ndarray:
         empty = empty.all(axis=2)
     values[empty] = row.unknown
     return values
+
+
+def _known_labels(labels: np.ndarray, path: Path, row: Field) -> np.ndarray:
+    if row.classes is not None:
+        strange = labels[(labels >= row.classes) & (labels != int(row.unknown))]
+        if strange.size:
+            raise DataError(
+                f"{row.name} {path} holds class {strange[0]}; expected 0 to {row.classes - 1}, or {int(row.unknown)} = "
+                "unknown. Are these other ids (Cityscapes' label ids instead of its train ids), or has the task more classes?"
+            )
+    return labels
 
 
 def _decode_normals(stored: np.ndarray) -> np.ndarray:

@@ -314,7 +314,8 @@ def check_targets(model: MultiTaskModel, data: DepthDataset) -> None:
         DataError: Names the task and both ways out.
     """
     for name, task in model.network.tasks.items():
-        if not task.needs and data.count(task.field) == 0:
+        made_from = [TARGET_FIELDS[key] for key in task.needs if key in TARGET_FIELDS]
+        if data.count(task.field) == 0 and not (made_from and all(data.count(row) for row in made_from)):
             raise DataError(
                 f"no training frame has the target of task '{name}', so it would learn nothing. Add the files (the warning "
                 f"above says where they are looked for), or leave the task out: --cfg-options model.network.tasks.{name}=None."

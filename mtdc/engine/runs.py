@@ -201,7 +201,8 @@ def _train(cfg: Config, work_dir: Path, launcher: str, resume: bool, overwrite: 
         targets = unique(field for metric in evaluator.metrics for field in metric.targets)
         if any(hook.get("type") == hooks.PanelHook.__name__ for hook in cfg.get("custom_hooks") or ()):
             targets = unique((*targets, *model.target_fields))
-        val_data = build_dataset(cfg.val_dataloader.dataset, "val_dataloader.dataset", model, targets, seed)
+        inputs, targets = model.fields_to_measure(targets)
+        val_data = build_dataset(cfg.val_dataloader.dataset, "val_dataloader.dataset", model, targets, seed, inputs)
         val_loader = loader(cfg, "val_dataloader", val_data)
         parts |= {"val_dataloader": val_loader, "val_evaluator": evaluator, "val_cfg": cfg.get("val_cfg") or {}}
     if is_main_process():
@@ -277,7 +278,8 @@ def evaluate(
     evaluator = KeepingEvaluator(build_metrics(cfg.test_evaluator, "test_evaluator", model))
     targets = unique(field for metric in evaluator.metrics for field in metric.targets)
     with warnings_after():
-        data = build_dataset(cfg.test_dataloader.dataset, "test_dataloader.dataset", model, targets, seed_of(cfg))
+        inputs, targets = model.fields_to_measure(targets)
+        data = build_dataset(cfg.test_dataloader.dataset, "test_dataloader.dataset", model, targets, seed_of(cfg), inputs)
         test_loader = loader(cfg, "test_dataloader", data)
         if save_depth is None and targets and not any(data.count(field) for field in targets):
             raise DataError(

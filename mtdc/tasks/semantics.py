@@ -11,6 +11,7 @@ Cost        the decoder, with K channels.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,6 +50,7 @@ class SemanticsTask(Task):
     ) -> None:
         if not 2 <= classes <= int(SEMANTICS.unknown):
             raise ValueError(f"classes must be 2 to {int(SEMANTICS.unknown)}, not {classes}")
+        self.field = dataclasses.replace(SEMANTICS, classes=classes)
         super().__init__(in_channels, stride, width, losses, upsampling, raw_channels=classes)
         self.classes = classes
         for term, loss in self.losses.items():

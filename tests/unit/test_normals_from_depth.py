@@ -64,3 +64,18 @@ def test_what_cannot_be_trusted_is_unknown():
     normals = normals_from_depth(torch.cat((line, points, whole, whole)), cameras)
     assert [bool((one != 0).any()) for one in normals] == [False, False, True, False]
     assert torch.equal(normals[2], normals_from_depth(whole, K[None])[0])
+
+
+def test_a_rough_surface_has_no_normal_that_can_be_trusted():
+    """Noise of 1 % of the depth turns a fitted plane by far more than it turns one of 0.01 %."""
+    depth = plane_depth(unit(0.0, 0.2, -1.0), 5.0)
+    noise = torch.randn(SIZE, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    share = {}
+    for scatter in (1e-4, 1e-2):
+        normals = normals_from_depth(depth * (1 + scatter * noise), K[None])
+        known = normals.norm(dim=1) > 0
+        share[scatter] = known.double().mean()
+        if known.any():
+            assert angles_deg(normals, unit(0.0, 0.2, -1.0))[known].median() < 5
+    assert share[1e-4] > 0.9
+    assert share[1e-2] < 0.5
