@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -27,8 +28,8 @@ class DepthDataset(Dataset[dict[str, Any]], ABC):
     """Frames by number: ``dataset[i]`` or ``dataset[i, epoch]`` is ``{'inputs': {key: tensor}, 'data_samples': DepthSample}``.
 
     Only what ``inputs`` and ``targets`` name is opened. A label file that a frame lacks becomes a map of the field's "unknown";
-    an input that it lacks is a :class:`~mtdc.errors.DataError`. Random choices depend on ``seed``, the frame and the epoch, and
-    on nothing else: not on workers, order or process.
+    an input that it lacks is a :class:`~mtdc.errors.DataError`. Random choices depend on ``seed``, the frame's name and the
+    epoch (0 at evaluation), and on nothing else: not on workers, order or process, nor on which other frames there are.
 
     Args:
         inputs: What the network reads: rows of the field table, or names of ``INPUT_FIELDS``.
@@ -55,8 +56,10 @@ class DepthDataset(Dataset[dict[str, Any]], ABC):
         #: Rows of all maps to load, by key of the frame.
         self.rows = {row.name: row for row in self.inputs if row.name != INTRINSICS.name}
         self.rows |= {row.target_key: row for row in self.targets}
-        self.wants_intrinsics = any(row.name == INTRINSICS.name for row in self.inputs)
         self.transforms: list[Transform] = [build(TRANSFORMS, cfg, f"transforms[{i}]") for i, cfg in enumerate(transforms)]
+        wanted = {row.name for row in self.inputs}.union(*(transform.needs for transform in self.transforms))
+        #: Whether ``load`` gives K: the network reads it, or a transform does.
+        self.wants_intrinsics = INTRINSICS.name in wanted
         self.seed = seed
 
     @property
@@ -95,9 +98,10 @@ class DepthDataset(Dataset[dict[str, Any]], ABC):
             raise IndexError(f"frame {number} of a data set with {count} frames")
         number %= count
         frame = self.load(number)
-        meta = {"dataset": self.METAINFO["dataset"], "sample_id": self.sample_id(number)}
+        name = self.sample_id(number)
+        meta = {"dataset": self.METAINFO["dataset"], "sample_id": name}
         frame.meta = start_view({**meta, **frame.meta}, frame.size)
-        generator = np.random.default_rng([self.seed, number, int(epoch)])
+        generator = np.random.default_rng([self.seed, zlib.crc32(name.encode()), int(epoch)])
         for transform in self.transforms:
             frame = transform(frame, generator)
         return self._pack(frame)
@@ -135,7 +139,7 @@ class DepthDataset(Dataset[dict[str, Any]], ABC):
 
     def _pack(self, frame: Frame) -> dict[str, Any]:
         inputs = {row.name: to_tensor(frame.maps[row.name], row) for row in self.inputs if row.name in self.rows}
-        if self.wants_intrinsics:
+        if INTRINSICS in self.inputs:
             if frame.intrinsics is None:
                 raise DataError(f"frame {frame.meta['sample_id']} has no intrinsics, and the network reads them.")
             inputs[INTRINSICS.name] = torch.from_numpy(frame.intrinsics.astype(np.float32))
