@@ -67,15 +67,15 @@ def test_what_cannot_be_trusted_is_unknown():
 
 
 def test_a_rough_surface_has_no_normal_that_can_be_trusted():
-    """Noise of 1 % of the depth turns a fitted plane by far more than it turns one of 0.01 %."""
+    """Noise of 3 % of the depth turns a fitted plane by far more than noise of 0.01 % does."""
     depth = plane_depth(unit(0.0, 0.2, -1.0), 5.0)
     noise = torch.randn(SIZE, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     share = {}
-    for scatter in (1e-4, 1e-2):
+    for scatter in (1e-4, 3e-2):
         normals = normals_from_depth(depth * (1 + scatter * noise), K[None])
         known = normals.norm(dim=1) > 0
         share[scatter] = known.double().mean()
         if known.any():
             assert angles_deg(normals, unit(0.0, 0.2, -1.0))[known].median() < 5
     assert share[1e-4] > 0.9
-    assert share[1e-2] < 0.5
+    assert share[3e-2] < 0.5
