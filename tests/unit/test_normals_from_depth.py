@@ -75,7 +75,5 @@ def test_a_rough_surface_has_no_normal_that_can_be_trusted():
         normals = normals_from_depth(depth * (1 + scatter * noise), K[None])
         known = normals.norm(dim=1) > 0
         share[scatter] = known.double().mean()
-        if known.any():
-            assert angles_deg(normals, unit(0.0, 0.2, -1.0))[known].median() < 5
     assert share[1e-4] > 0.9
     assert share[3e-2] < 0.5
