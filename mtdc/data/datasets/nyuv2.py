@@ -26,7 +26,7 @@ from ...errors import ConfigError, DataError
 from ...geometry import normals_from_depth
 from ...registry import DATASETS
 from ...structures import DEPTH, IMAGE, NORMALS, SEMANTICS, SPARSE_DEPTH, Field, Frame
-from ..dataset import DepthDataset
+from ..listed import WholeDepthDataset
 from ..maps import gray_of, read_map
 from ..moves import crop_frame, start_view
 from ..nyuv2_classes import CLASSES, NYU40_CLASSES, class_indices
@@ -42,7 +42,7 @@ _KINDS = {SPARSE_DEPTH.name: "depth", DEPTH.name: "depth", NORMALS.name: "depth"
 
 
 @DATASETS.register_module()
-class NYUv2(DepthDataset):
+class NYUv2(WholeDepthDataset):
     """Frames of one split, in whichever of the known forms the folder is (docs/datasets.md lists them).
 
     Args:
@@ -87,7 +87,6 @@ class NYUv2(DepthDataset):
         self.window, self.classes, self.stored_classes = window, classes, stored_classes
         self.source = find_source(Path(data_root).expanduser(), split, depth == "raw")
         self.split = self.source.split
-        self._whole_depth_said = False
         self._check()
 
     @property
@@ -108,18 +107,6 @@ class NYUv2(DepthDataset):
         if kind is not None:
             return self.source.count(kind)
         return sum(self.source.own_file(i, row) is not None for i in range(len(self)))
-
-    def __getitem__(self, index: int | tuple[int, int]) -> dict[str, Any]:
-        """As in every data set; a network that is handed the whole depth is warned about, once."""
-        item = super().__getitem__(index)
-        sparse, truth = item["inputs"].get(SPARSE_DEPTH.name), item["data_samples"].get(DEPTH.target_key)
-        if not self._whole_depth_said and sparse is not None and truth is not None and torch.equal(sparse, truth):
-            self._whole_depth_said = True
-            _log.warning(
-                "NYUv2: the network is given the whole ground truth as its sparse depth. Add dict(type='SamplePoints') to the "
-                "data set's transforms."
-            )
-        return item
 
     def load(self, index: int) -> Frame:
         """The frame's maps, half size and cropped where ``window`` says so."""

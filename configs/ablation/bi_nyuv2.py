@@ -1,0 +1,4 @@
+# B + I: the image task shares the encoder and nothing else. Against aux_image_nyuv2: no sharing. Here: not trained.
+_base_ = '../aux_image_nyuv2.py'
+
+model = dict(network=dict(sharing=dict(type='NoSharing')))

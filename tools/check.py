@@ -1,0 +1,7 @@
+"""`mtdc check`, run from a checkout."""
+
+import sys
+
+from mtdc.commands import main
+
+sys.exit(main(command="check"))
