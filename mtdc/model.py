@@ -97,7 +97,7 @@ class MultiTaskModel(BaseModel):  # type: ignore[misc]
                 )
             self.network.separate_features = True
         # Gradients that are compared or logged are taken before the step's own backward pass, which needs the buffers again.
-        functorch = importlib.import_module("torch._functorch.config")
+        functorch: Any = importlib.import_module("torch._functorch.config")
         if hasattr(functorch, "donated_buffer"):
             functorch.donated_buffer = False
         # The method, not the module: a compiled module would put a prefix before the names of all weights.
