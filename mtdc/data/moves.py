@@ -1,18 +1,20 @@
 """Crops, flips and resizes of whole frames: maps, intrinsics and metainfo together.
 
 The metainfo says how the maps came from the stored frame: its window ``crop_xywh`` (its own pixels, from the top left) was
-resized by ``scale`` (x, y) and then, with ``flip``, mirrored left to right.
+resized by ``scale`` (x, y) and then, with ``flip``, mirrored left to right. ``rotation_deg``, where a frame has been turned, is
+the sum of its angles, clockwise; the others then say what the frame would be without.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import cv2
 import numpy as np
 
-from ..errors import DataError
+from ..errors import ConfigError, DataError
 from ..geometry import crop_intrinsics, flip_intrinsics, resize_intrinsics
 from ..structures import Field, Frame
 
@@ -98,3 +100,53 @@ def resize_frame(frame: Frame, height: int, width: int) -> Frame:
     intrinsics = None if frame.intrinsics is None else resize_intrinsics(frame.intrinsics, scale_x, scale_y)
     before = start_view(frame.meta, frame.size)["scale"]
     return _moved(frame, resize, intrinsics, scale=(before[0] * scale_x, before[1] * scale_y))
+
+
+def scale_depths(frame: Frame, factor: float, transform: str) -> Frame:
+    """All depth maps of the frame times a factor; "unknown" stays unknown.
+
+    Raises:
+        ConfigError: A depth map whose "unknown" is not 0, which the factor would make a depth.
+    """
+    depths = {key: row for key, row in frame.fields.items() if row.kind == "depth"}
+    for key, row in depths.items():
+        if row.unknown != 0:
+            raise ConfigError(f"{transform} can't scale '{key}', whose unknown is {row.unknown:g}; expected 0 for a depth.")
+    maps = {key: array * array.dtype.type(factor) if key in depths else array for key, array in frame.maps.items()}
+    return dataclasses.replace(frame, maps=maps)
+
+
+def rotate_frame(frame: Frame, degrees: float) -> Frame:
+    """The frame of a camera that is rolled about its optical axis: the picture turns clockwise about the principal point.
+
+    Depth and K stay, as the axis does; normals turn with the picture. Pixels from outside are unknown. The frame has its K.
+    """
+    if frame.intrinsics is None:
+        raise DataError(f"frame {frame.meta.get('sample_id', 'without a name')} has no intrinsics; expected K to rotate it.")
+    angle = np.radians(degrees)
+    roll = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    # Where a pixel of the new frame lies in the old one.
+    back = frame.intrinsics @ roll.T @ np.linalg.inv(frame.intrinsics)
+    rows, columns = np.mgrid[: frame.size[0], : frame.size[1]].astype(np.float64)
+    source_u = back[0, 0] * columns + back[0, 1] * rows + back[0, 2]
+    source_v = back[1, 0] * columns + back[1, 1] * rows + back[1, 2]
+    nearest_u, nearest_v = np.rint(source_u).astype(np.int64), np.rint(source_v).astype(np.int64)
+    inside = (nearest_u >= 0) & (nearest_u < frame.size[1]) & (nearest_v >= 0) & (nearest_v < frame.size[0])
+
+    def rotate(array: np.ndarray, row: Field) -> np.ndarray:
+        turned = np.full_like(array, row.unknown)
+        turned[inside] = array[nearest_v[inside], nearest_u[inside]]
+        if row.interpolated:
+            photo = cv2.remap(
+                np.ascontiguousarray(array),
+                source_u.astype(np.float32),
+                source_v.astype(np.float32),
+                cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+            known = turned != row.unknown
+            return np.where(known, photo, turned).astype(array.dtype)
+        return (turned @ roll.T).astype(array.dtype) if row.kind == "normals" else turned
+
+    total = frame.meta.get("rotation_deg", 0.0) + degrees
+    return _moved(frame, rotate, frame.intrinsics.copy(), rotation_deg=total)

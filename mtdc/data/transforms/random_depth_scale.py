@@ -11,7 +11,6 @@ Cost        one product a depth map.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
 
@@ -20,6 +19,7 @@ import numpy as np
 from ...contracts import Transform
 from ...registry import TRANSFORMS
 from ...structures import Frame
+from ..moves import scale_depths
 
 
 @TRANSFORMS.register_module()
@@ -31,6 +31,7 @@ class RandomDepthScale(Transform):
 
     Raises:
         ValueError: Factors that are not positive or not in ascending order.
+        ConfigError: (when called) A depth map whose "unknown" is not 0.
     """
 
     def __init__(self, factor: Sequence[float] = (0.8, 1.25)) -> None:
@@ -42,9 +43,5 @@ class RandomDepthScale(Transform):
     def __call__(self, frame: Frame, generator: np.random.Generator) -> Frame:
         """The frame of a larger or smaller world; "unknown" stays unknown."""
         low, high = self.factor
-        factor = np.float32(math.exp(generator.uniform(math.log(low), math.log(high))))
-        maps = {
-            key: array * factor if frame.fields[key].kind == "depth" and frame.fields[key].unknown == 0 else array
-            for key, array in frame.maps.items()
-        }
-        return dataclasses.replace(frame, maps=maps)
+        factor = math.exp(generator.uniform(math.log(low), math.log(high)))
+        return scale_depths(frame, factor, "RandomDepthScale")
