@@ -3,7 +3,7 @@
 python tools/plot_gradients.py work_dirs/run --out gradients.png
 
 A weighting logs its weights; lengths and cosines are there where the config has
-custom_hooks = [dict(type='GradientLogHook', interval=50)].
+custom_hooks = [*_base_.custom_hooks, dict(type='GradientLogHook', interval=50)].
 """
 
 from __future__ import annotations
