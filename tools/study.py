@@ -26,7 +26,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from studies.auxiliary import BUDGETS, REPRESENTATIONS, VARIANTS, Budget, config_text
+from studies.auxiliary import ALL_VARIANTS, BUDGETS, PROBES, REPRESENTATIONS, VARIANTS, Budget, config_text
 
 TOOLS = Path(__file__).resolve().parent
 #: Columns before the measured values.
@@ -56,7 +56,7 @@ class Runs:
         """The config of one run, in its folder."""
         from mtdc.engine.config import find_config
 
-        variant, config = VARIANTS[name], self.folder / f"{name}_{seed}" / "run.py"
+        variant, config = ALL_VARIANTS[name], self.folder / f"{name}_{seed}" / "run.py"
         config.parent.mkdir(parents=True, exist_ok=True)
         base = str(find_config(variant.config).resolve())
         text = config_text(variant, base, self.budget, str(self.data_root), seed, self.precision, self.representation)
@@ -100,7 +100,7 @@ class Runs:
         from mtdc.engine.config import load_config
         from mtdc.model import build_model
 
-        model = build_model(load_config(VARIANTS[name].config).model)
+        model = build_model(load_config(ALL_VARIANTS[name].config).model)
         whole = sum(parameter.numel() for parameter in model.parameters())
         kept = sum(parameter.numel() for parameter in model.strip(("depth",)).parameters())
         steps = self.budget.epochs * (self.budget.train // self.budget.batch)
@@ -113,7 +113,9 @@ class Runs:
 
         with self._lock:
             old = [row for row in read_rows(self.table) if all(_key(row) != _key(new) for new in rows)]
-            every = sorted([*old, *rows], key=lambda row: ([*VARIANTS, row["variant"]].index(row["variant"]), int(row["seed"])))
+            every = sorted(
+                [*old, *rows], key=lambda row: ([*ALL_VARIANTS, row["variant"]].index(row["variant"]), int(row["seed"]))
+            )
             columns = list(dict.fromkeys(key for row in every for key in row))
             with atomic_path(self.table) as path, path.open("w", newline="") as file:
                 writer = csv.DictWriter(file, columns, lineterminator="\n")
@@ -154,7 +156,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the study")
     parser.add_argument("--budget", choices=BUDGETS, default="cpu", help="how much a run sees (default: %(default)s)")
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME", help="default: all")
+    parser.add_argument(
+        "--variants",
+        nargs="+",
+        choices=ALL_VARIANTS,
+        default=list(VARIANTS),
+        metavar="NAME",
+        help=f"of {', '.join(ALL_VARIANTS)} (default: all but the probes, {', '.join(PROBES)})",
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N", help="default: 0 1 2")
     parser.add_argument("--at-once", type=int, metavar="N", help="runs at a time (default: one for each core; 1 on a GPU)")
     parser.add_argument("--precision", default="bfloat16", help="of training (default: %(default)s)")
@@ -203,7 +212,7 @@ def _study(args: argparse.Namespace) -> int:
 
 def _check_same(runs: Runs) -> None:
     for key, own in (("budget", runs.budget_name), ("representation", runs.representation), ("precision", runs.precision)):
-        others = {row.get(key) for row in read_rows(runs.table) if row["variant"] in VARIANTS} - {own}
+        others = {row.get(key) for row in read_rows(runs.table) if row["variant"] in ALL_VARIANTS} - {own}
         if others:
             raise RuntimeError(f"{runs.table} holds runs with --{key} {others.pop()}; name that, or another --out.")
 

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 
 class Variant(NamedTuple):
-    """A row of the study's table: a shipped config, and what it is."""
+    """A row of the study's table: a shipped config, what it is, and weights of tasks where they are not the config's."""
 
     config: str
     title: str
+    weights: dict[str, float] | None = None
 
 
 VARIANTS = {
@@ -26,6 +27,14 @@ VARIANTS = {
     "semantics": Variant("ablation/bss_street", "semantics in place of the image"),
     "all": Variant("ablation/all_tasks_street", "image, normals and semantics"),
 }
+#: Probes: auxiliary weights at which tasks' gradients at shared parameters are about as long as depth's at the start, by
+#: the gradient log (docs/auxiliary_study.md).
+PROBES = {
+    "bis_strong": Variant("aux_image_street", "B + I + S, w_img = 5e-3", {"image": 5e-3}),
+    "normals_strong": Variant("ablation/bns_street", "normals in place of the image, weight 8", {"normals": 8.0}),
+    "semantics_strong": Variant("ablation/bss_street", "semantics in place of the image, weight 20", {"semantics": 20.0}),
+}
+ALL_VARIANTS = VARIANTS | PROBES
 #: The variant that the others are compared with, run by run of the same seed.
 REFERENCE = "b"
 
@@ -67,6 +76,7 @@ def config_text(
     ``base`` is the path of the variant's config.
     """
     height, width = budget.crop
+    weights = "" if variant.weights is None else f", weighting=dict(weights={variant.weights!r})"
     return f"""# {variant.title}: one run of tools/study.py, seed {seed}.
 _base_ = {base!r}
 
@@ -74,7 +84,7 @@ data_root = {data_root!r}
 street = dict(
     splits=dict(_delete_=True, train={budget.train}, test={budget.test}),
     extra=('dense', 'normals', 'semantics'))
-model = dict(precision={precision!r}, channels_last=True, network=dict(representation=dict(type={representation!r})))
+model = dict(precision={precision!r}, channels_last=True, network=dict(representation=dict(type={representation!r})){weights})
 train_dataloader = dict(
     batch_size={budget.batch},
     dataset=dict(

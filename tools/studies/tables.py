@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from statistics import mean, stdev
 
-from .auxiliary import REFERENCE, VARIANTS
+from .auxiliary import ALL_VARIANTS, REFERENCE, VARIANTS
 
 Row = Mapping[str, str]
 #: Columns of the first table: heading, and key of the CSV file.
@@ -45,10 +45,10 @@ def _table(rows: Sequence[Row], columns: Mapping[str, str], cell: Callable[[Sequ
     lines = ["| | seeds | " + " | ".join(present) + " |", "|---" * (2 + len(present)) + "|"]
     for name in dict.fromkeys(row["variant"] for row in rows):
         own = [row for row in rows if row["variant"] == name]
-        title = VARIANTS[name].title if name in VARIANTS else f"{name} (no weights)"
+        title = ALL_VARIANTS[name].title if name in ALL_VARIANTS else f"{name} (no weights)"
         cells = [cell(own, key) for key in present.values()]
         if any(cells):
-            lines.append(f"| {title} | {len(own) if name in VARIANTS else ''} | " + " | ".join(cells) + " |")
+            lines.append(f"| {title} | {len(own) if name in ALL_VARIANTS else ''} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -63,7 +63,7 @@ def _change(rows: Sequence[Row]) -> Callable[[Sequence[Row], str], str]:
     reference = {row["seed"]: row for row in rows if row["variant"] == REFERENCE}
 
     def cell(own: Sequence[Row], key: str) -> str:
-        pairs = [(row, reference[row["seed"]]) for row in own if row["variant"] in VARIANTS and row["seed"] in reference]
+        pairs = [(row, reference[row["seed"]]) for row in own if row["variant"] in ALL_VARIANTS and row["seed"] in reference]
         changes = [100 * (float(row[key]) / float(base[key]) - 1) for row, base in pairs if row.get(key) and base.get(key)]
         if not changes or own[0]["variant"] == REFERENCE:
             return ""
