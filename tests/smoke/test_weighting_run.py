@@ -150,7 +150,7 @@ def test_all_switches_with_a_rule_of_gradients(folder):
     end = read_checkpoint(last_checkpoint(folder / "switches_whole"))
     assert int(end["state_dict"]["weighting.steps"]) == 6
     rows = logged(folder / "switches_whole")
-    assert any(values["image/weight"] != pytest.approx(0.5, rel=1e-3) for values in rows.values())
+    assert all(max(values["depth/weight"], values["image/weight"]) > 0.51 for values in rows.values()), "CAGrad must act"
     parts = {**options, "custom_hooks.0.after_step": 4}
     assert main(arguments(folder, "type='CAGrad'", "switches_parts", log=1, **parts)) == 130
     assert main(arguments(folder, "type='CAGrad'", "switches_parts", "--resume", log=1, **options)) == 0
