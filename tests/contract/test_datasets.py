@@ -39,8 +39,65 @@ def _street(root):
     return {"length": 3, "size": (31, 90), "layouts": ("country", "motorway"), "lidar": {"step": 0.8}}
 
 
+def _nyuv2(root):
+    """Two frames as pictures; the second has no labels."""
+    rng = np.random.default_rng(0)
+    for number in range(2):
+        _write(root / f"train/depth/{number:04d}.png", rng.integers(700, 9999, (228, 304), dtype=np.uint16))
+        _write(root / f"train/rgb/{number:04d}.png", rng.integers(0, 255, (228, 304, 3), dtype=np.uint8))
+    _write(root / "train/label/0000.png", rng.integers(0, 40, (228, 304), dtype=np.uint8))
+    return {"data_root": root, "split": "train"}
+
+
+def _void(root):
+    rng = np.random.default_rng(0)
+    lists = {kind: [] for kind in ("image", "sparse_depth", "ground_truth", "intrinsics")}
+    for number in range(2):
+        folder = root / "void_release/void_150/data/stairs0"
+        for kind in ("sparse_depth", "ground_truth"):
+            _write(folder / kind / f"155.{number}.png", rng.integers(200, 1500, (11, 17), dtype=np.uint16))
+        _write(folder / f"image/155.{number}.png", rng.integers(0, 255, (11, 17, 3), dtype=np.uint8))
+        for kind, lines in lists.items():
+            last = "K.txt" if kind == "intrinsics" else f"{kind}/155.{number}.png"
+            lines.append(f"void_release/void_150/data/stairs0/{last}")
+    (folder / "K.txt").write_text("20 0 8\n0 20 5\n0 0 1\n")
+    for kind, lines in lists.items():
+        (root / f"void_release/void_150/test_{kind}.txt").write_text("\n".join(lines) + "\n")
+    return {"data_root": root, "split": "test", "density": 150}
+
+
+def _virtual_kitti(root):
+    rng = np.random.default_rng(0)
+    frames = root / "Scene20/clone/frames"
+    for number in range(2):
+        depth = rng.integers(200, 9000, (11, 17), dtype=np.uint16)
+        depth[0] = 65535
+        _write(frames / f"depth/Camera_0/depth_{number:05d}.png", depth)
+        _write(frames / f"rgb/Camera_0/rgb_{number:05d}.jpg", rng.integers(0, 255, (11, 17, 3), dtype=np.uint8))
+    table = ["frame cameraID K[0,0] K[1,1] K[0,2] K[1,2]", *(f"{n} {c} 20.5 20.5 8 5" for n in range(2) for c in range(2))]
+    (root / "Scene20/clone/intrinsic.txt").write_text("\n".join(table) + "\n")
+    return {"data_root": root, "split": "val"}
+
+
+def _folder(root):
+    rng = np.random.default_rng(0)
+    for name in ("a", "b_2.5"):
+        _write(root / f"mine/depth/{name}.png", rng.integers(200, 9000, (11, 17), dtype=np.uint16))
+        _write(root / f"mine/image/{name}.jpg", rng.integers(0, 255, (11, 17, 3), dtype=np.uint8))
+    _write(root / "mine/gt/a.png", rng.integers(200, 9000, (11, 17), dtype=np.uint16))
+    (root / "mine/intrinsics.txt").write_text("20 20 8 5\n")
+    return {"data_root": root, "split": "mine", "depth_scale": 1000.0}
+
+
 #: Makes a tree of at least two frames in a folder and returns the arguments that open it.
-TREES = {"KittiDepthCompletion": _kitti, "StreetWorld": _street}
+TREES = {
+    "KittiDepthCompletion": _kitti,
+    "StreetWorld": _street,
+    "NYUv2": _nyuv2,
+    "VOID": _void,
+    "VirtualKITTI2": _virtual_kitti,
+    "Folder": _folder,
+}
 
 
 def names():

@@ -65,7 +65,8 @@ def test_one_entry_a_sample_in_order(name):
 def test_the_truth_itself_is_better_than_another_answer(name):
     metric = make(name)
     assert metric.targets
-    exact, wrong = evaluate(metric, samples(metric, 3)), evaluate(metric, samples(metric, 3, 0.5))
+    # As far off as the widest tolerance of any metric, 1.25^3 times the truth.
+    exact, wrong = evaluate(metric, samples(metric, 3)), evaluate(metric, samples(metric, 3, 3.0))
     assert exact["frames"] == 3
     errors = [key for key in exact if not key.startswith("frames")]
     assert errors
