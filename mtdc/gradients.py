@@ -45,8 +45,14 @@ def shared_gradients(losses: Mapping[str, Tensor], parameters: Sequence[Tensor])
     shared = torch.nonzero(reached.sum(dim=0) >= max(1, least)).flatten().tolist()
     kept: list[list[Tensor | None]] = []
     for row, own in zip(rows, reached, strict=True):
-        gradients = [row[n] if own[n] else None for n in shared]
-        kept.append([None if one is None else mean_of_processes(one) for one in gradients])
+        # A task that reaches a parameter in another process alone has zeros here: all processes must take part in the mean.
+        gradients = [(row[n], wanted[n]) if own[n] else None for n in shared]
+        kept.append(
+            [
+                None if one is None else mean_of_processes(torch.zeros_like(one[1]) if one[0] is None else one[0])
+                for one in gradients
+            ]
+        )
     return kept
 
 

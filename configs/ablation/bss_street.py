@@ -1,5 +1,5 @@
-# B + semantics + S: semantic classes in place of the image, so that the graph stays that of B + I + S.
-# Against aux_image_street: the task. Measured beside its twins: docs/auxiliary_study.md.
+# B + semantics + S: semantic classes in place of the image, so that the graph stays that of B + I + S. Against
+# aux_image_street: the task. RMSE / MAE 715 ± 11 / 174 ± 2 mm with the budget of docs/auxiliary_study.md, three seeds.
 _base_ = '../aux_image_street.py'
 
 model = dict(
