@@ -75,7 +75,7 @@ def _density_folder(root: Path, name: str) -> Path:
     for folder in places:
         if folder.is_dir():
             return folder
-    others = sorted(path.name for above in (root, root / "void_release") for path in above.glob("void_*") if path.is_dir())
+    others = sorted(path.name for above in (root, root / "void_release") for path in above.glob("void_[0-9]*") if path.is_dir())
     hint = f" There is {', '.join(others)}: set density." if others else ""
     raise DataError(f"VOID: {' and '.join(map(str, places))} do not exist; expected the folder void_release.{hint}")
 
