@@ -8,7 +8,7 @@ more; so their histogram has a peak a line. Rows won't do: from a camera the rin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -18,6 +18,8 @@ from scipy.spatial.transform import Rotation
 _BIN, _SMOOTH = 1 / 20, 1 / 8
 #: A valley between two lines is at most this part of the lower of its two peaks.
 _VALLEY = 0.8
+#: Degrees by which a frame's roll may differ from the mount's: the car's motion is taken out of scans, and calibrations differ.
+_ROLLS = (-0.2, -0.1, 0.0, 0.1, 0.2)
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,23 @@ def elevations(points: np.ndarray, mount: Mount) -> np.ndarray:
 
 def _elevation(points: np.ndarray) -> np.ndarray:
     return np.degrees(np.arctan2(-points[:, 1], np.hypot(points[:, 0], points[:, 2])))
+
+
+def sharpest(points: np.ndarray, mount: Mount, step: float) -> np.ndarray:
+    """Elevations at the roll near the mount's at which their histogram is the sharpest: ``(N, 3)`` metres -> degrees.
+
+    Args:
+        points: Measured points in the camera's frame.
+        mount: Where the sensor should be.
+        step: Mean step between lines, degrees.
+    """
+    tried = [elevations(points, replace(mount, roll=mount.roll + off)) for off in _ROLLS]
+
+    def sharpness(degrees: np.ndarray) -> float:
+        counts = np.bincount(np.floor((degrees.max() - degrees) / (step / 14)).astype(np.int64)).astype(np.float64)
+        return float((counts**2).sum())
+
+    return max(tried, key=sharpness)
 
 
 def line_numbers(degrees: np.ndarray, step: float) -> np.ndarray:

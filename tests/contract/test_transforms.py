@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 
+from mtdc.errors import DataError
 from mtdc.registry import TRANSFORMS, build
 from mtdc.structures import DEPTH, GRAY_IMAGE, IMAGE, NORMALS, SEMANTICS, SPARSE_DEPTH, Field, Frame, to_tensor
 
@@ -17,7 +18,11 @@ ARGUMENTS = {
     "RandomFlip": {"probability": 1.0},
     "RandomPointDropout": {"ratio": 0.5},
     "Resize": {"height": 29, "width": 40},
+    "RandomRotation": {"degrees": 0.0},
+    "RandomZoom": {"scale": 1.0},
 }
+#: Transforms whose work is to change measured depths; what they make of them is tested in tests/unit/data/test_faults.py.
+NEW_DEPTHS = ("Fog", "MoveSensor", "Rain", "SparseNoise", "SparseOutliers")
 SIZES = ((24, 36), (19, 33))
 ROWS = (DEPTH, GRAY_IMAGE, NORMALS, SEMANTICS, Field("sky", unknown=255))
 
@@ -54,7 +59,7 @@ def test_maps_fields_and_intrinsics_stay_together(name, size):
         assert array.shape == (after.size if row.channels == 1 else (*after.size, row.channels)), key
         assert array.dtype == before.maps[key].dtype, key
         assert to_tensor(array, row).dtype == row.dtype
-        if not row.interpolated:
+        if not row.interpolated and not (key == "sparse_depth" and name in NEW_DEPTHS):
             known = np.abs(before.maps[key]) if row.kind == "normals" else before.maps[key]
             values = np.abs(array) if row.kind == "normals" else array
             assert np.isin(values, np.append(known, row.unknown)).all(), f"{key} holds values that were not there"
@@ -116,5 +121,17 @@ def test_the_frame_that_came_in_is_left_alone(name):
 
 
 @pytest.mark.parametrize("name", names())
-def test_a_frame_without_intrinsics_stays_without(name):
-    assert make(name)(frame_of(SIZES[0], intrinsics=False), np.random.default_rng(0)).intrinsics is None
+def test_a_frame_without_intrinsics_stays_without_or_is_refused_by_what_says_so(name):
+    step, frame = make(name), frame_of(SIZES[0], intrinsics=False)
+    if "intrinsics" in step.needs:
+        with pytest.raises(DataError, match=f"frame made_0 has no known intrinsics, and {name} "):
+            step(frame, np.random.default_rng(0))
+    else:
+        assert step(frame, np.random.default_rng(0)).intrinsics is None
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_frame_without_any_point_passes(name):
+    frame = frame_of(SIZES[1])
+    frame.maps["sparse_depth"][:] = 0
+    assert not make(name)(frame, np.random.default_rng(0)).maps["sparse_depth"].any()

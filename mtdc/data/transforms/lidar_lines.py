@@ -8,7 +8,7 @@ Test time   nothing is random: a frame has one answer. 64 lines of 64 is the fra
 Differs     from bins of equal elevation as the camera sees it: the beams of an HDL-64 start 28 and 19 cm above the camera, on
             a sensor that is rolled by 0.6 degrees, so that such bins mix neighbouring lines, and take rows.
             A dense map has no lines: there those pixels are kept that ``lines`` beams, spread evenly, would hit.
-Cost        a histogram of the points' elevations, some 10 ms for a KITTI frame.
+Cost        a histogram of the points' elevations, some 80 ms for a KITTI frame.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from ...contracts import Transform
 from ...registry import TRANSFORMS
 from ...structures import INTRINSICS, Frame
-from ..lidar_lines import KITTI_MOUNT, elevations, line_numbers
+from ..lidar_lines import KITTI_MOUNT, elevations, line_numbers, sharpest
 from ..sparse_points import known_intrinsics, measured_points, sparse_of, with_sparse
 
 #: Degrees from the first to the last beam of the sensors that ``of`` lines are spread over: an HDL-64's.
@@ -75,7 +75,8 @@ class LidarLines(Transform):
         dense = measured.mean() >= _DENSE
         if self.lines == self.of and not dense:
             return frame
-        seen = elevations(measured_points(sparse, intrinsics), self.mount)
+        points = measured_points(sparse, intrinsics)
+        seen = elevations(points, self.mount) if dense else sharpest(points, self.mount, _FIELD / self.of)
         kept = np.zeros_like(measured)
         kept[measured] = self._near_beams(seen, float(intrinsics[1, 1])) if dense else self._every_kth(seen)
         return with_sparse(frame, np.where(kept, sparse, 0))
