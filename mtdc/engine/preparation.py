@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
-from types import NoneType
 from typing import Any
 
 import torch
@@ -15,18 +14,13 @@ from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import (
     DATA_SAMPLERS,
     HOOKS,
-    LOOPS,
     OPTIM_WRAPPERS,
     OPTIMIZERS,
     PARAM_SCHEDULERS,
-    VISBACKENDS,
-    VISUALIZERS,
-    Registry,
 )
-from mmengine.runner import LogProcessor, Runner
 from torch.utils.data import DataLoader, Subset
 
-from ..arguments import attempt, check_kinds, describe, fits, parameters
+from ..arguments import attempt
 from ..data import sampler  # noqa: F401  (registers the sampler that configs name)
 from ..data.dataset import DepthDataset
 from ..errors import ConfigError, DataError, did_you_mean
@@ -37,13 +31,12 @@ from ..structures import TARGET_FIELDS, Field
 from . import gradients, hooks, progress  # noqa: F401  (registers the hooks that configs name)
 from .config import require
 from .loops import counts_epochs
+from .part_checks import check_known, check_loop, check_part_kinds, check_runner, check_type, check_whole
 from .switches import WindowOptimWrapper, check_switches
 from .trials import WORKERS_ALONE, try_clipping, try_compiling, try_hook, try_loader, try_optimiser, try_schedules
 
-#: Keys of a dataloader that the Runner takes beside torch's own.
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-#: Keys of ``env_cfg``, with their kinds.
-ENVIRONMENT = {"cudnn_benchmark": bool, "mp_cfg": dict, "dist_cfg": dict, "resource_limit": int}
+#: Keys of a dataloader that the Runner takes beside torch's own.
 LOADER_KEYS = {"dataset", "sampler", "batch_sampler", "num_batch_per_epoch", "collate_fn", "worker_init_fn"}
 #: Samplers of mmengine that don't say which epoch a frame is of.
 WITHOUT_EPOCH = ("DefaultSampler", "InfiniteSampler")
@@ -108,11 +101,11 @@ def loader(cfg: Config, name: str, dataset: DepthDataset | Subset[dict[str, Any]
     if len(dataset) == 0:
         raise DataError(f"{name}: the data set has no frame.")
     settings = copy.deepcopy({key: value for key, value in cfg[name].items() if key != "dataset"})
-    _check_known(settings, LOADER_KEYS | set(inspect.signature(DataLoader).parameters), name)
-    _check_whole(settings, "batch_size", 1, name)
-    _check_whole(settings, "num_workers", 0, name)
+    check_known(settings, LOADER_KEYS | set(inspect.signature(DataLoader).parameters), name)
+    check_whole(settings, "batch_size", 1, name)
+    check_whole(settings, "num_workers", 0, name)
     if settings.get("prefetch_factor") is not None:
-        _check_whole(settings, "prefetch_factor", 1, name)
+        check_whole(settings, "prefetch_factor", 1, name)
     check_type(DATA_SAMPLERS, settings.get("sampler"), f"{name}.sampler", "sampler")
     check_part_kinds(DATA_SAMPLERS, settings.get("sampler"), f"{name}.sampler")
     try_loader(settings, name)
@@ -162,9 +155,9 @@ def check_parts(cfg: Config, model: MultiTaskModel) -> None:
     for name, keys in {"checkpoint": ("interval", "max_keep_ckpts"), "logger": ("interval",)}.items():
         for key in keys:
             if (default_hooks.get(name) or {}).get(key) != -1:  # mmengine's word for never, and for all
-                _check_whole(default_hooks.get(name) or {}, key, 1, f"default_hooks.{name}")
+                check_whole(default_hooks.get(name) or {}, key, 1, f"default_hooks.{name}")
     for key in ("max_epochs", "max_iters", "val_interval", "val_begin"):
-        _check_whole(cfg.train_cfg, key, 1, "train_cfg")
+        check_whole(cfg.train_cfg, key, 1, "train_cfg")
     for i, schedule in enumerate(cfg.get("param_scheduler") or ()):
         check_type(PARAM_SCHEDULERS, schedule, f"param_scheduler[{i}]", "schedule", {"convert_to_iter_based"})
     check_loop(cfg.train_cfg)
@@ -196,53 +189,6 @@ def hooks_of(cfg: Config) -> Iterator[tuple[str, Any]]:
     """The hooks that a config names, with their places."""
     yield from ((f"default_hooks.{name}", hook) for name, hook in (cfg.get("default_hooks") or {}).items())
     yield from ((f"custom_hooks[{i}]", hook) for i, hook in enumerate(cfg.get("custom_hooks") or ()))
-
-
-def check_loop(train_cfg: Mapping[str, Any]) -> None:
-    """Refuse what a training loop can't use, its lengths aside.
-
-    Raises:
-        ConfigError: The key, and what it takes.
-    """
-    if "type" in train_cfg:
-        check_type(LOOPS, {**train_cfg, "type": train_cfg["type"]}, "train_cfg", "training loop", {"by_epoch"})
-    pairs = train_cfg.get("dynamic_intervals")
-    if pairs is None:
-        return
-    right = isinstance(pairs, (list, tuple)) and all(
-        isinstance(pair, (list, tuple)) and len(pair) == 2 and all(_is_whole(number, 1) for number in pair) for pair in pairs
-    )
-    if not right:
-        raise ConfigError(
-            "train_cfg.dynamic_intervals must be a list of (from when on, val_interval) such as [(10, 2)], in whole numbers "
-            f"from 1 on, not {pairs!r}."
-        )
-
-
-def check_runner(cfg: Config) -> None:
-    """Refuse what mmengine's Runner can't use of its own settings.
-
-    Raises:
-        ConfigError: The key, and what it takes.
-    """
-    path = cfg.get("load_from")
-    if not isinstance(path, (str, NoneType)):
-        raise ConfigError(f"load_from must be the path of a checkpoint or None, not {path!r}.")
-    _check_known(cfg.get("env_cfg") or {}, set(ENVIRONMENT), "env_cfg")
-    for key, value in (cfg.get("env_cfg") or {}).items():
-        if not fits(value, ENVIRONMENT[key]):
-            raise ConfigError(f"env_cfg.{key} must be {describe(ENVIRONMENT[key])}, not {value!r}.")
-    for name, function in (("randomness", Runner.set_randomness), ("log_processor", LogProcessor)):
-        values = cfg.get(name) or {}
-        _check_known(values, set(parameters(function)), name)
-        check_kinds(function, values, name)
-    _check_whole(cfg.get("log_processor") or {}, "window_size", 1, "log_processor")
-    check_type(VISUALIZERS, cfg.get("visualizer"), "visualizer", "visualizer")
-    backends = (cfg.get("visualizer") or {}).get("vis_backends") or []
-    if not isinstance(backends, (list, tuple)):
-        raise ConfigError(f"visualizer.vis_backends must be a list, not {backends!r}.")
-    for i, backend in enumerate(backends):
-        check_type(VISBACKENDS, backend, f"visualizer.vis_backends[{i}]", "visualizer's backend")
 
 
 def names_of_values(metrics: Iterable[DepthMetric]) -> set[str]:
@@ -357,60 +303,3 @@ def build_optimiser(cfg: Config, model: MultiTaskModel) -> OptimWrapper:
         built.epochs = cfg.train_cfg.get("max_epochs", 1) if counts_epochs(cfg.train_cfg) else 1
         built.scaler = torch.amp.GradScaler(enabled=model.precision == torch.float16)
     return built
-
-
-def check_type(registry: Registry, cfg: Any, where: str, kind: str, more: set[str] | None = None) -> None:
-    """Hold a part that mmengine builds later against its registry and its constructor; None is no part.
-
-    Raises:
-        ConfigError: An unknown type or key, with the nearest right word.
-    """
-    if cfg is None:
-        return
-    if not isinstance(cfg, Mapping) or not isinstance(cfg.get("type"), str):
-        raise ConfigError(f"{where} must be a dict with a 'type' that names a {kind}, not {cfg!r}.")
-    name = cfg["type"]
-    if "." in name:
-        return  # a dotted path: mmengine imports it
-    if name not in registry.module_dict:
-        raise ConfigError(f"{where}.type='{name}' is not a known {kind}.{did_you_mean(name, registry.module_dict)}")
-    _check_known(cfg, _accepted(registry.module_dict[name]) | {"type"} | (more or set()), f"{where} ({name})")
-
-
-def _accepted(cls: type) -> set[str]:
-    """Keys that a constructor takes, through the base classes that it hands the rest to."""
-    names: set[str] = set()
-    for base in inspect.getmro(cls):
-        if "__init__" not in vars(base):
-            continue
-        parameters = inspect.signature(base.__init__).parameters.values()  # type: ignore[misc]
-        names |= {parameter.name for parameter in parameters}
-        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-            break
-    return names
-
-
-def _check_known(cfg: Mapping[str, Any], known: set[str], where: str) -> None:
-    for key in cfg:
-        if key not in known:
-            raise ConfigError(f"{where}: unexpected key '{key}'.{did_you_mean(key, known - {'self', 'args', 'kwargs'})}")
-
-
-def _check_whole(cfg: Mapping[str, Any], key: str, least: int, where: str) -> None:
-    value = cfg.get(key, least)
-    if not _is_whole(value, least):
-        raise ConfigError(f"{where}.{key} must be a whole number from {least} on, not {value!r}.")
-
-
-def _is_whole(value: Any, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def check_part_kinds(registry: Registry, cfg: Mapping[str, Any] | None, where: str) -> None:
-    """Hold the values of a part that mmengine builds against its constructor's annotations.
-
-    Raises:
-        ConfigError: The key, the value and what is expected.
-    """
-    if cfg is not None and cfg["type"] in registry.module_dict:
-        check_kinds(registry.module_dict[cfg["type"]], {key: cfg[key] for key in cfg if key not in ("type", "priority")}, where)
