@@ -80,6 +80,14 @@ def _columns(path: Path, names: tuple[str, ...], values: dict[str, np.ndarray]) 
 # ---- PLY
 
 
+def _rows_left(content: bytes) -> bytes:
+    """The rows of a PLY text file behind those that its header counts."""
+    header, _, body = content.partition(b"end_header")
+    counted = sum(int(count) for count in re.findall(rb"element\s+\S+\s+(\d+)", header))
+    rows = [line for line in body.splitlines() if line.strip()]
+    return b"\n".join(rows[counted:])
+
+
 def _read_ply(path: Path) -> np.ndarray:
     from plyfile import PlyData
 
@@ -96,7 +104,8 @@ def _read_ply(path: Path) -> np.ndarray:
         data = PlyData.read(stream, mmap=False)
     except Exception as error:  # a parser of other people's files: whatever it stumbles over, the file is broken
         raise DataError(f"cloud {path} is a damaged PLY file ({' '.join(str(error).split())[:120]}).") from error
-    rest = stream.read().strip()
+    # Of a text file the parser closes the stream; a row is a line there.
+    rest = _rows_left(content) if stream.closed else stream.read().strip()
     if rest:
         raise DataError(
             f"cloud {path} goes on for {len(rest)} bytes behind what its header counts ({claimed} elements at most): the count "

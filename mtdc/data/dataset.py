@@ -28,8 +28,9 @@ class DepthDataset(Dataset[dict[str, Any]], ABC):
     """Frames by number: ``dataset[i]`` or ``dataset[i, epoch]`` is ``{'inputs': {key: tensor}, 'data_samples': DepthSample}``.
 
     Only what ``inputs`` and ``targets`` name is opened. A label file that a frame lacks becomes a map of the field's "unknown";
-    an input that it lacks is a :class:`~mtdc.errors.DataError`. Random choices depend on ``seed``, the frame's name and the
-    epoch (0 at evaluation), and on nothing else: not on workers, order or process, nor on which other frames there are.
+    an input that it lacks is a :class:`~mtdc.errors.DataError`. Random choices depend on ``seed``, the frame and the
+    epoch, and on nothing else: not on workers, order or process. Without an epoch, at evaluation, they depend on the frame's
+    name and not on its number, so that they stay the same whichever other frames there are.
 
     Args:
         inputs: What the network reads: rows of the field table, or names of ``INPUT_FIELDS``.
@@ -101,7 +102,9 @@ class DepthDataset(Dataset[dict[str, Any]], ABC):
         name = self.sample_id(number)
         meta = {"dataset": self.METAINFO["dataset"], "sample_id": name}
         frame.meta = start_view({**meta, **frame.meta}, frame.size)
-        generator = np.random.default_rng([self.seed, zlib.crc32(name.encode()), int(epoch)])
+        # In training by number: names of streets that are drawn anew each epoch repeat.
+        own = number if isinstance(index, tuple) else zlib.crc32(name.encode())
+        generator = np.random.default_rng([self.seed, own, int(epoch)])
         for transform in self.transforms:
             frame = transform(frame, generator)
         return self._pack(frame)

@@ -170,8 +170,10 @@ def test_names_are_unique_and_fit_for_files(open_data):
 def test_indices(open_data):
     steps = [{"type": "RandomFlip"}, {"type": "RandomPointDropout", "ratio": 0.5}]
     data = open_data(transforms=steps, seed=3)
-    same(data[1], data[1, 0])
+    same(data[1], data[1])  # evaluation: by the frame's name
     same(data[1, 4], data[1, 4])
+    plain = open_data()
+    same(plain[1], plain[1, 0])
     same(data[-1], data[len(data) - 1])
     drawn = [data[0, epoch]["inputs"]["sparse_depth"] for epoch in range(4)]
     assert any(not torch.equal(drawn[0], other) for other in drawn[1:]), "random choices don't depend on the epoch"

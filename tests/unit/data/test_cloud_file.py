@@ -146,3 +146,13 @@ def test_files_that_are_no_cloud_are_named_in_one_line(tmp_path, name, content, 
 def test_missing_file_is_named(tmp_path):
     for suffix in ("bin", "ply", "pcd"):
         assert "does not exist" in refused(tmp_path / f"gone.{suffix}")
+
+
+def test_rows_behind_the_headers_count_are_refused_in_text_files_too(tmp_path):
+    header = "ply\nformat ascii 1.0\nelement vertex 2\nproperty float x\nproperty float y\nproperty float z\nend_header\n"
+    file = tmp_path / "more.ply"
+    file.write_text(header + "1 2 3\n4 5 6\n\n")
+    assert len(read_cloud(file)) == 2
+    file.write_text(header + "1 2 3\n4 5 6\n7 8 9\n")
+    with pytest.raises(DataError, match="behind what its header counts"):
+        read_cloud(file)
