@@ -10,12 +10,14 @@ import numpy as np
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 
 from ..data.io import write_depth_png, write_png
 from ..errors import DataError
-from ..structures import DepthSample
-from ..visualization.panel import sample_panel
+from ..structures import DEPTH, GRAY_IMAGE, DepthSample, Field
+from ..visualization.fields import field_tiles
+from ..visualization.panel import Tile, sample_panel
 from .loops import progress_name
 
 PANEL_FOLDER = "panels"
@@ -36,7 +38,8 @@ class IterationSeedHook(Hook):
 
 @HOOKS.register_module()
 class PanelHook(Hook):
-    """Pictures at validation: photo and its reconstruction, sparse input, ground truth, depth and its error, one sheet a frame.
+    """Pictures at validation: photo and its reconstruction, sparse input, ground truth, depth and its error, and of every
+    other task ground truth and prediction, one sheet a frame.
 
     They are written as ``WORK_DIR/panels/epoch_<n>/<sample>.png`` (``iter_<n>`` in a training by iterations), and shown in
     TensorBoard where that is installed.
@@ -64,6 +67,7 @@ class PanelHook(Hook):
             ground_truth=_array(sample.gt_depth)[0],
             image=_photo(sample, "gt_image"),
             reconstruction=_photo(sample, "pred_image"),
+            others=_other_tiles(runner, sample),
         )
         name = f"{sample.sample_id}.png"
         progress = progress_name(runner)
@@ -76,6 +80,18 @@ class PanelHook(Hook):
 
 def _array(tensor: torch.Tensor) -> np.ndarray:
     return tensor.detach().float().cpu().numpy()
+
+
+def _other_tiles(runner: Any, sample: DepthSample) -> list[Tile]:
+    """Pictures of the tasks beside depth and image, which the sheet has places of their own for."""
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    rows: list[Field] = [task.field for task in model.network.tasks.values()]
+    tiles = []
+    for row in rows:
+        prediction, truth = sample.get(row.prediction_key), sample.get(row.target_key)
+        if row.name not in (DEPTH.name, GRAY_IMAGE.name) and prediction is not None:
+            tiles += field_tiles(row, _array(prediction), None if truth is None else _array(truth))
+    return tiles
 
 
 def _photo(sample: DepthSample, key: str) -> np.ndarray | None:

@@ -181,6 +181,7 @@ def sample_panel(
     reconstruction: np.ndarray | None = None,
     near_m: float | None = None,
     far_m: float | None = None,
+    others: Sequence[Tile] = (),
 ) -> np.ndarray:
     """One frame on one sheet: image, reconstruction, sparse depth, ground truth, prediction, error; depths share one range.
 
@@ -192,6 +193,7 @@ def sample_panel(
         reconstruction: The predicted image, as ``image``.
         near_m: Warm end of the depth range, and
         far_m: its cool end; from the measured depths of this frame where not given.
+        others: Pictures of other tasks, after those of depth.
 
     Returns:
         ``(H', W', 3)`` uint8 RGB.
@@ -219,7 +221,7 @@ def sample_panel(
     tiles.append(Tile("predicted depth", colorize_depth(prediction, near_m, far_m), legend))
     if ground_truth is not None:
         tiles.append(_error_tile(prediction, ground_truth))
-    return panel(tiles)
+    return panel([*tiles, *others])
 
 
 def _error_tile(prediction: np.ndarray, ground_truth: np.ndarray) -> Tile:
