@@ -27,8 +27,7 @@ VARIANTS = {
     "semantics": Variant("ablation/bss_street", "semantics in place of the image"),
     "all": Variant("ablation/all_tasks_street", "image, normals and semantics"),
 }
-#: Probes: auxiliary weights at which tasks' gradients at shared parameters are about as long as depth's at the start, by
-#: the gradient log (docs/auxiliary_study.md).
+#: Probes: auxiliary weights far above those of the configs.
 PROBES = {
     "bis_strong": Variant("aux_image_street", "B + I + S, w_img = 5e-3", {"image": 5e-3}),
     "normals_strong": Variant("ablation/bns_street", "normals in place of the image, weight 8", {"normals": 8.0}),
