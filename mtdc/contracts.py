@@ -387,4 +387,5 @@ class Transform(ABC):
 
     @abstractmethod
     def __call__(self, frame: Frame, generator: np.random.Generator) -> Frame:
-        """The changed frame. All randomness comes from the generator, seeded by (seed, the sample's name, epoch)."""
+        """The changed frame. All randomness comes from the generator, seeded by (seed, frame, epoch); at
+        evaluation by the frame's name."""

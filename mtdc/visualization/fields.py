@@ -132,4 +132,4 @@ def _plane(values: np.ndarray) -> np.ndarray:
 def _known(row: Field, values: np.ndarray) -> np.ndarray:
     """Bool ``(H, W)``."""
     known: np.ndarray = (values != row.unknown) & np.isfinite(values)
-    return known if known.ndim == 2 else known.any(axis=0)
+    return known if known.ndim == 2 else np.asarray(known.any(axis=0))
