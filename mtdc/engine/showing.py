@@ -122,7 +122,7 @@ def _facts(model: MultiTaskModel) -> dict[str, str]:
     if model.weighting is not None:
         learned = sum(parameter.numel() for parameter in model.weighting.parameters())
         facts["weighting"] = type(model.weighting).__name__ + (f", {learned:,} parameters" if learned else "")
-    weights = getattr(model.weighting, "weights", None)
+    weights = getattr(model.weighting, "factors", None)
     for name, task in model.network.tasks.items():
         losses = " + ".join(_loss(term, loss) for term, loss in task.losses.items()) or "no loss"
         weight = f"{weights[name]:g} x ({losses})" if isinstance(weights, Mapping) and name in weights else losses

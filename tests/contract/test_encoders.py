@@ -8,7 +8,6 @@ from support import SIZES, check_backward, check_bf16, check_copies, named
 
 from mtdc.registry import ENCODERS, build
 
-
 #: What x of two channels is made of: late fusion needs a photo beside depth.
 LAYOUTS = {"LateFusionEncoder": {"sparse_depth": 1, "image": 1}}
 

@@ -177,7 +177,7 @@ def test_weights_that_are_not_finite_are_not_written():
 def test_weights_alone_are_no_run_to_go_on_from(tmp_path):
     meta = {"iter": 4, "epoch": 1, "position": {"epoch": "x"}}
     torch.save({"meta": meta, "state_dict": {"a": torch.ones(1)}}, tmp_path / "epoch_1.pth")
-    with pytest.raises(ConfigError, match=r"epoch_1.pth: .* damaged in it: optimizer, message_hub, meta.position\."):
+    with pytest.raises(DataError, match=r"epoch_1.pth: .* damaged in it: optimizer, message_hub, meta.position\."):
         resumable(load_config("aux_image_kitti"), tmp_path)
 
 

@@ -23,7 +23,7 @@ ALLOWED = {
     "encoders": GROUND | {"compatibility"},
     "data": GROUND,
     "metrics": GROUND,
-    "gradients": {"errors"},
+    "gradients": {"errors", "layers"},
     "model": GROUND | {"data", "gradients"},
     "visualization": GROUND | {"data"},
     "engine": GROUND | {"arguments", "data", "metrics", "model", "visualization", "compatibility", "interruption"},
