@@ -72,7 +72,8 @@ def describe_part(registry: ComponentRegistry, name: str) -> Part:
     cls = registry.find(name, registry.kind)
     title = _first_paragraph(sys.modules[cls.__module__].__doc__)
     summary = _first_paragraph(cls.__doc__)
-    citations = dict.fromkeys(_CITATION.findall(title) or _CITATION.findall(summary))
+    # A module of several parts cites all their papers in its title, and each part its own.
+    citations = dict.fromkeys(_CITATION.findall(summary) or _CITATION.findall(title))
     arguments = tuple(
         Argument(key, describe(one.annotation), one.default is one.empty, None if one.default is one.empty else one.default)
         for key, one in parameters(cls).items()

@@ -52,7 +52,8 @@ class _Adapted(GradientRule):
 
 @WEIGHTING.register_module()
 class PCGrad(_Adapted):
-    """Gradient surgery: of two gradients that conflict each loses its part along the other, in random order.
+    """Gradient surgery (Yu et al., NeurIPS 2020, Alg. 1): of two gradients that conflict each loses its part along the
+    other, in random order.
 
     Args:
         tasks, weights, normalize, gramian_at, seed: As in every rule of gradients (docs/weighting.md).
@@ -63,7 +64,8 @@ class PCGrad(_Adapted):
 
 @WEIGHTING.register_module()
 class MGDA(_Adapted):
-    """The shortest convex combination of the gradients. It favours the shortest gradient: consider ``normalize``.
+    """The shortest convex combination of the gradients (Desideri 2012; Sener and Koltun, NeurIPS 2018). It favours the
+    shortest gradient: consider ``normalize``.
 
     Args:
         tasks, weights, normalize, gramian_at, seed: As in every rule of gradients (docs/weighting.md).
@@ -74,7 +76,7 @@ class MGDA(_Adapted):
 
 @WEIGHTING.register_module()
 class IMTLG(_Adapted):
-    """Impartial learning by gradients: the sum has equal projections on all gradients' directions.
+    """Impartial learning by gradients (Liu et al., ICLR 2021): the sum has equal projections on all gradients' directions.
 
     Args:
         tasks, weights, normalize, gramian_at, seed: As in every rule of gradients (docs/weighting.md).
@@ -85,7 +87,8 @@ class IMTLG(_Adapted):
 
 @WEIGHTING.register_module()
 class UPGrad(_Adapted):
-    """Each gradient is projected on the cone of directions that harm no task, and the projections are added.
+    """Each gradient is projected on the cone of directions that harm no task, and the projections are added (Quinton and
+    Rey, 2024).
 
     Args:
         tasks, weights, normalize, gramian_at, seed: As in every rule of gradients (docs/weighting.md).
@@ -96,7 +99,8 @@ class UPGrad(_Adapted):
 
 @WEIGHTING.register_module()
 class DualProj(_Adapted):
-    """The mean gradient, projected on the cone of directions that harm no task (gradient episodic memory).
+    """The mean gradient, projected on the cone of directions that harm no task (gradient episodic memory) (Lopez-Paz and
+    Ranzato, NeurIPS 2017).
 
     Args:
         tasks, weights, normalize, gramian_at, seed: As in every rule of gradients (docs/weighting.md).
@@ -107,7 +111,7 @@ class DualProj(_Adapted):
 
 @WEIGHTING.register_module()
 class AlignedMTL(_Adapted):
-    """Gradients made orthogonal and equally long, so that none dominates and none conflicts.
+    """Gradients made orthogonal and equally long, so that none dominates and none conflicts (Senushkin et al., CVPR 2023).
 
     Args:
         tasks, weights, normalize, gramian_at, seed: As in every rule of gradients (docs/weighting.md).
@@ -118,7 +122,7 @@ class AlignedMTL(_Adapted):
 
 @WEIGHTING.register_module()
 class CAGrad(_Adapted):
-    """The direction near the mean gradient that helps the worst task most.
+    """The direction near the mean gradient that helps the worst task most (Liu et al., NeurIPS 2021, Eq. 3).
 
     Args:
         tasks, weights, normalize, gramian_at, seed: As in every rule of gradients (docs/weighting.md).
@@ -152,7 +156,7 @@ class CAGrad(_Adapted):
 
 @WEIGHTING.register_module()
 class FairGrad(_Adapted):
-    """The fair resource allocation of the update's length among tasks.
+    """The fair resource allocation of the update's length among tasks (Ban and Ji, ICML 2024).
 
     Args:
         tasks, weights, normalize, gramian_at, seed: As in every rule of gradients (docs/weighting.md).
@@ -191,7 +195,8 @@ class FairGrad(_Adapted):
 
 @WEIGHTING.register_module()
 class GradVac(GradientRule):
-    """Gradient vaccine: gradients less alike than they usually are get a part of each other, in random order.
+    """Gradient vaccine (Wang et al., ICLR 2021): gradients less alike than they usually are get a part of each other, in
+    random order.
 
     Args:
         tasks, weights, normalize, gramian_at, seed: As in every rule of gradients (docs/weighting.md).
@@ -229,7 +234,8 @@ class GradVac(GradientRule):
 
 @WEIGHTING.register_module()
 class NashMTL(GradientRule):
-    """The Nash bargaining solution: tasks agree on the update that G w = 1 / w. The losses' units don't matter to it.
+    """The Nash bargaining solution (Navon et al., ICML 2022): tasks agree on the update that G w = 1 / w. The losses' units
+    don't matter to it.
 
     Args:
         tasks, weights, gramian_at: As in every rule of gradients (docs/weighting.md).

@@ -30,7 +30,8 @@ LEAST_LOSS = 1e-12
 
 @WEIGHTING.register_module()
 class UncertaintyWeighting(LossRule):
-    """Learned task uncertainty: losses are divided by a variance that is learned with them.
+    """Learned task uncertainty (Kendall, Gal, Cipolla, CVPR 2018): losses are divided by a variance that is learned with
+    them.
 
     Args:
         tasks: Given by the model.
@@ -49,7 +50,7 @@ class UncertaintyWeighting(LossRule):
 
 @WEIGHTING.register_module()
 class IMTLL(LossRule):
-    """Impartial learning by losses: learned scales that make the scaled losses alike.
+    """Impartial learning by losses (Liu et al., ICLR 2021): learned scales that make the scaled losses alike.
 
     Args:
         tasks: Given by the model.
@@ -68,7 +69,8 @@ class IMTLL(LossRule):
 
 @WEIGHTING.register_module()
 class RandomWeighting(LossRule):
-    """Random weights that add up to 1, drawn anew each step; the same on all processes and in a resumed run.
+    """Random weights that add up to 1, drawn anew each step; the same on all processes and in a resumed run (Lin et al.,
+    TMLR 2022).
 
     Args:
         tasks: Given by the model.
@@ -89,7 +91,7 @@ class RandomWeighting(LossRule):
 
 @WEIGHTING.register_module()
 class GeometricMean(LossRule):
-    """The geometric mean of the losses: a loss weighs by the share that it lost.
+    """The geometric mean of the losses (Chennupati et al., CVPRW 2019): a loss weighs by the share that it lost.
 
     Args:
         tasks: Given by the model.
@@ -108,7 +110,7 @@ class GeometricMean(LossRule):
 
 @WEIGHTING.register_module()
 class DWA(LossRule):
-    """Dynamic weight average: a task whose loss falls slowly weighs more.
+    """Dynamic weight average (Liu, Johns, Davison, CVPR 2019, Eq. 7): a task whose loss falls slowly weighs more.
 
     Args:
         tasks: Given by the model.
