@@ -143,9 +143,9 @@ def _check_png(view: memoryview, name: str) -> PngHeader:
 def _checked_header(view: memoryview, length: int, name: str) -> PngHeader:
     header = png_header(bytes(view[:26]))
     # Behind the colour type: packing and filtering, of which there is one each, and whether rows are interlaced.
-    packing, filtering, interlacing = bytes(view[26:29])
-    known = header is not None and header.bits in _PNG_BITS.get(header.color_type, ())
-    if header is None or not known or length != _PNG_HEADER_BYTES or packing or filtering or interlacing > 1:
+    rest = bytes(view[26:29])
+    known = header is not None and header.bits in _PNG_BITS.get(header.color_type, ()) and rest in (bytes(3), bytes((0, 0, 1)))
+    if header is None or not known or length != _PNG_HEADER_BYTES:
         raise DataError(f"{name} can't be read: it is a damaged PNG (header that no PNG has).")
     _check_size(header.width, header.height, name)
     return header

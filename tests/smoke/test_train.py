@@ -33,11 +33,15 @@ def run(command, config, data, folder, *options):
     return main([command, str(config), "--data-root", str(data), "--work-dir", str(folder), *options])
 
 
-NETWORKS_ON_KITTI = [name for name in shipped_configs() if "kitti" in name and not name.startswith("classical/")]
+#: One of each kind; tests/smoke/test_configs.py takes training steps with all.
+NETWORKS_ON_KITTI = (
+    "aux_image_kitti", "ablation/b_kitti", "inputs/filled_mask_kitti", "encoders/timm_kitti", "sharing/cross_stitch_kitti",
+    "refinement/nlspn_kitti", "small/aux_image_kitti_small",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NETWORKS_ON_KITTI)
-def test_every_shipped_config_trains_evaluates_and_strips(name, data, tmp_path, capsys):
+def test_configs_train_evaluate_and_strip(name, data, tmp_path, capsys):
     assert run("train", name, data, tmp_path / "run", *small_run(**{"train_cfg.max_epochs": 1})) == 0
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["frames"] == 3
@@ -206,7 +210,9 @@ def test_depth_that_finds_no_place_is_named(data, tmp_path, capsys, monkeypatch)
     assert not list((tmp_path / "p").iterdir())
 
 
-@pytest.mark.parametrize("name", [name for name in shipped_configs() if name.startswith("classical/")])
+@pytest.mark.parametrize(
+    "name", [name for name in shipped_configs() if name.startswith("classical/") and name.endswith("kitti")]
+)
 def test_methods_without_weights_are_evaluated_by_the_same_command(name, data, tmp_path):
     saved = tmp_path / "depth"
     height, width = TREE_CROP
@@ -254,9 +260,12 @@ def test_saved_depth_evaluates_to_the_same_numbers(data, tmp_path):
         (["train", "aux_image_kitti", "--cfg-options", "model.width=abc"], "model.width must be a whole number from 1 on"),
         (
             ["train", "aux_image_kitti", "--cfg-options", "model.network.encoder.kernels=3"],
-            "model.network.encoder (MultiKernelEncoder)",
+            "model.network.encoder.kernels must be a list of whole numbers",
         ),
-        (["train", "aux_image_kitti", "--cfg-options", "model.network.tasks.depth.range_m=5"], "tasks.depth (DepthTask)"),
+        (
+            ["train", "aux_image_kitti", "--cfg-options", "model.network.tasks.depth.range_m=5"],
+            "tasks.depth.range_m must be a list of numbers",
+        ),
         (
             ["train", "aux_image_kitti", "--cfg-options", "model.weighting.weights.depth=-1"],
             "the weight of 'depth' is negative",
@@ -310,14 +319,14 @@ def test_baselines_of_a_training_are_the_same_numbers_as_their_own_evaluation(da
     ("change", "message"),
     [
         ({"optim_wrapper.optimizer.type": "Adamm"}, "optim_wrapper.optimizer.type='Adamm' is not a known optimiser. Did"),
-        ({"optim_wrapper.optimizer.lr": -1}, "optim_wrapper: "),
+        ({"optim_wrapper.optimizer.lr": -1}, "optim_wrapper.optimizer.lr=-1 is no value that Adam can use"),
         ({"optim_wrapper.optimizer.momentun": 0.9}, "unexpected key 'momentun'"),
         ({"train_dataloader.sampler.type": "EpochSamplr"}, "Did you mean 'EpochSampler'"),
         ({"train_dataloader.batch_size": 0}, "train_dataloader.batch_size must be a whole number from 1 on"),
         ({"default_hooks.logger.intervall": 3}, "unexpected key 'intervall'. Did you mean 'interval'"),
         ({"default_hooks.logger.type": "LogerHook"}, "Did you mean 'LoggerHook'"),
         ({"default_hooks.checkpoint.save_best": "rmsee"}, "save_best='rmsee' is not measured. Did you mean 'rmse'"),
-        ({"default_hooks.checkpoint.save_best": "frames"}, "default_hooks.checkpoint: Cannot infer the rule for key frames"),
+        ({"default_hooks.checkpoint.save_best": "frames"}, "default_hooks.checkpoint.save_best='frames' is not measured"),
         ({"default_hooks.checkpoint.out_dir": "x"}, "default_hooks.checkpoint.out_dir: checkpoints are in the work folder"),
         ({"default_hooks.checkpoint.save_best": "rmse", "val_dataloader": None}, "save_best needs a validation"),
         ({"train_dataloader.sampler.type": "DefaultSampler"}, "doesn't tell epochs apart"),
@@ -333,7 +342,7 @@ def test_baselines_of_a_training_are_the_same_numbers_as_their_own_evaluation(da
         ({"param_scheduler.0.type": "StepLr"}, "Did you mean 'StepLR'"),
         ({"train_cfg.max_epochs": 0}, "train_cfg.max_epochs must be a whole number from 1 on"),
         ({"train_cfg.max_epochs": "abc"}, "train_cfg.max_epochs must be"),
-        ({"val_evaluator.clamp_m": 5}, "val_evaluator[0] (KittiDepthMetric)"),
+        ({"val_evaluator.clamp_m": 5}, "val_evaluator[0].clamp_m must be 2 numbers or None"),
         ({"model.network.tasks.depth": None}, "measures 'depth', which the network doesn't predict"),
         ({"model.network.tasks.depth.losses.l2": None}, "model.network.tasks.depth has no loss"),
         ({"randomness.seed": None}, "randomness.seed must be a whole number"),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mtdc.data import io
-from mtdc.data.raw_bytes import LARGEST_IMAGE_PX, bytes_of, read_npy, text_of
+from mtdc.data.raw_bytes import LARGEST_IMAGE_PX, bytes_of, check_picture, read_npy, text_of
 from mtdc.errors import DataError, UserError
 
 
@@ -157,3 +157,10 @@ def test_an_errors_text_is_one_line_of_printable_letters():
     text = str(UserError("a\nb\r\nc\x1b[31m\u2028d Straße"))
     assert text.isprintable()
     assert text == "a b c\\x1b[31m d Straße"
+
+
+def test_a_png_whose_header_chunk_claims_no_length_is_refused_in_one_line():
+    """Found by the fuzz test: nothing follows where the header's last bytes should be."""
+    empty = b"\x89PNG\r\n\x1a\n" + bytes(4) + b"IHDR" + bytes(4)
+    with pytest.raises(DataError, match="damaged PNG|cut short"):
+        check_picture(np.frombuffer(empty, dtype=np.uint8), "depth PNG a.png")
