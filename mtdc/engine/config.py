@@ -8,6 +8,7 @@ import importlib.resources
 import inspect
 import itertools
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -87,12 +88,16 @@ def load_config(path_or_name: str | Path, options: Mapping[str, Any] | None = No
     path = find_config(path_or_name)
     # A config outside the checkout inherits a shipped one as '{{$MTDC_CONFIGS:configs}}/aux_image_kitti.py'.
     os.environ[CONFIGS_VARIABLE] = config_folder().as_posix()
+    disabled = logging.root.manager.disable
+    logging.disable(logging.INFO)  # mmengine says on stdout which environment variable it replaced
     try:
         cfg = Config.fromfile(path, lazy_import=False)
     except Exception as error:  # a config is Python: whatever its author's code raises is the author's to mend
         raise ConfigError(
             f"{path}: {type(error).__name__}: {' '.join(str(error).split()) or 'the file is no config'}"
         ) from error
+    finally:
+        logging.disable(disabled)
     # The config as a run wrote it names the folder that it came from, where its author's own parts are.
     for folder in (path.resolve().parent, Path(cfg.get(FOLDER_KEY) or path.resolve().parent), Path.cwd()):
         if str(folder) not in sys.path:

@@ -1,5 +1,7 @@
 """Configs: found, changed and checked; every shipped one builds."""
 
+import logging
+
 import pytest
 import torch
 from support import sparse_map
@@ -129,3 +131,15 @@ def test_data_root_reaches_every_data_set():
 def test_hash_is_of_what_a_config_says():
     assert config_hash(load_config(REFERENCE)) == config_hash(load_config(REFERENCE))
     assert config_hash(load_config(REFERENCE)) != config_hash(load_config(REFERENCE, {"model.width": 4}))
+
+
+def test_a_config_of_ones_own_is_read_in_silence(tmp_path, capsys):
+    """Its shipped parent is found by an environment variable, which is nobody's news."""
+    file = tmp_path / "mine.py"
+    file.write_text("_base_ = '{{$MTDC_CONFIGS:configs}}/aux_image_kitti.py'\n")
+    load_config(file)
+    told = capsys.readouterr()
+    assert not told.out and not told.err
+    with pytest.raises(ConfigError):
+        load_config(tmp_path / "none.py")
+    assert logging.root.manager.disable == logging.NOTSET
