@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from torch.utils.data import DataLoader
 
 from ..errors import ConfigError, did_you_mean
@@ -75,6 +76,10 @@ def find_config(path_or_name: str | Path) -> Path:
     raise ConfigError(f"{path_or_name}: no such config file, nor a shipped config.{did_you_mean(wanted, shipped_configs())}")
 
 
+def _worth_a_warning(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING
+
+
 def load_config(path_or_name: str | Path, options: Mapping[str, Any] | None = None) -> Config:
     """Read a config. Its folder joins the import path, so that ``type='sky.SkyTask'`` finds ``sky.py`` beside it.
 
@@ -88,8 +93,10 @@ def load_config(path_or_name: str | Path, options: Mapping[str, Any] | None = No
     path = find_config(path_or_name)
     # A config outside the checkout inherits a shipped one as '{{$MTDC_CONFIGS:configs}}/aux_image_kitti.py'.
     os.environ[CONFIGS_VARIABLE] = config_folder().as_posix()
-    disabled = logging.root.manager.disable
-    logging.disable(logging.INFO)  # mmengine says on stdout which environment variable it replaced
+    logger = MMLogger.get_current_instance()
+    # mmengine says on stdout which environment variable it replaced. A filter, as MMLogger remembers what was
+    # enabled before ``logging.disable``.
+    logger.addFilter(_worth_a_warning)
     try:
         cfg = Config.fromfile(path, lazy_import=False)
     except Exception as error:  # a config is Python: whatever its author's code raises is the author's to mend
@@ -97,7 +104,7 @@ def load_config(path_or_name: str | Path, options: Mapping[str, Any] | None = No
             f"{path}: {type(error).__name__}: {' '.join(str(error).split()) or 'the file is no config'}"
         ) from error
     finally:
-        logging.disable(disabled)
+        logger.removeFilter(_worth_a_warning)
     # The config as a run wrote it names the folder that it came from, where its author's own parts are.
     for folder in (path.resolve().parent, Path(cfg.get(FOLDER_KEY) or path.resolve().parent), Path.cwd()):
         if str(folder) not in sys.path:
