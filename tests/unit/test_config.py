@@ -1,6 +1,5 @@
 """Configs: found, changed and checked; every shipped one builds."""
 
-
 import pytest
 import torch
 from mmengine.logging import MMLogger
