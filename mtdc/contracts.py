@@ -367,15 +367,25 @@ class Network(nn.Module, ABC):
 class Completion(ABC):
     """Completion without weights: sparse depth to dense, numpy, metres.
 
-    Promises: every pixel is answered (an empty map is answered with zeros); ``keeps_measured`` says whether measured pixels
-    come back as they were.
+    Promises: every pixel is answered (an empty map is answered with zeros), among the depths that were measured;
+    ``keeps_measured`` says whether measured pixels come back as they were.
     """
 
     keeps_measured: ClassVar[bool]
+    #: Keys of the inputs it reads: ``("sparse_depth", "image")`` where it looks at the photo, which is then loaded.
+    needs: tuple[str, ...] = ("sparse_depth",)
+    #: True: it distinguishes depths by metres, so that twice the depth may not give twice the answer.
+    knows_metres: ClassVar[bool] = False
 
     @abstractmethod
-    def __call__(self, sparse_depth: np.ndarray) -> np.ndarray:
-        """``(H, W)`` float32 metres, 0 = not measured -> ``(H, W)`` float32 metres."""
+    def __call__(self, sparse_depth: np.ndarray, image: np.ndarray | None = None) -> np.ndarray:
+        """``(H, W)`` float32 metres, 0 = not measured -> ``(H, W)`` float32 metres.
+
+        ``image`` is ``(H, W, 3)`` RGB, 0..255; it is given where ``needs`` names it, and only there.
+
+        Raises:
+            DataError: It needs the image, and it is missing or of another size.
+        """
 
 
 @TRANSFORMS.contract

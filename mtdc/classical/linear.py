@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.interpolate import LinearNDInterpolator
-from scipy.ndimage import distance_transform_edt
 from scipy.spatial import QhullError
 
 from ..contracts import Completion
+from ..layers.pixels import measured_pixels, nearest_measured
 from ..registry import CLASSICAL
 
 
@@ -25,13 +25,12 @@ class Linear(Completion):
 
     keeps_measured = True
 
-    def __call__(self, sparse_depth: np.ndarray) -> np.ndarray:
+    def __call__(self, sparse_depth: np.ndarray, image: np.ndarray | None = None) -> np.ndarray:
         """``(H, W)`` float32 metres, 0 = not measured -> ``(H, W)`` float32 metres."""
-        measured = np.isfinite(sparse_depth) & (sparse_depth > 0)
+        measured = measured_pixels(sparse_depth)
         if not measured.any():
             return np.zeros(sparse_depth.shape, dtype=np.float32)
-        rows, columns = distance_transform_edt(~measured, return_distances=False, return_indices=True)
-        depth: np.ndarray = sparse_depth[rows, columns].astype(np.float32)
+        depth = nearest_measured(sparse_depth, measured)
         try:
             plane = LinearNDInterpolator(np.argwhere(measured), sparse_depth[measured].astype(np.float64))
         except QhullError:

@@ -19,6 +19,8 @@ import cv2
 import numpy as np
 
 from ..contracts import Completion
+from ..layers.morphology import diamond, extend_upwards, square
+from ..layers.pixels import measured_pixels
 from ..registry import CLASSICAL
 
 
@@ -67,15 +69,15 @@ class Morphological(Completion):
         self.median = median
         self.sigma = sigma
 
-    def __call__(self, sparse_depth: np.ndarray) -> np.ndarray:
+    def __call__(self, sparse_depth: np.ndarray, image: np.ndarray | None = None) -> np.ndarray:
         """``(H, W)`` float32 metres, 0 = not measured -> ``(H, W)`` float32 metres."""
-        measured = np.isfinite(sparse_depth) & (sparse_depth > 0)
+        measured = measured_pixels(sparse_depth)
         if not measured.any():
             return np.zeros(sparse_depth.shape, dtype=np.float32)
         inverse = np.zeros(sparse_depth.shape, dtype=np.float32)
         inverse[measured] = 1 / sparse_depth[measured]
-        inverse = cv2.dilate(inverse, _diamond(self.dilation))
-        inverse = cv2.morphologyEx(inverse, cv2.MORPH_CLOSE, _square(self.closing))
+        inverse = cv2.dilate(inverse, diamond(self.dilation))
+        inverse = cv2.morphologyEx(inverse, cv2.MORPH_CLOSE, square(self.closing))
         depth = 1 / self._fill(inverse)
         # Smoothed in metres, as the published method does: its inversion is linear, so its filters average depth.
         if self.median > 1:
@@ -86,28 +88,12 @@ class Morphological(Completion):
 
     def _fill(self, inverse: np.ndarray) -> np.ndarray:
         """Answer every pixel that is still 0; at least one is not."""
-        inverse = np.where(inverse == 0, cv2.dilate(inverse, _square(self.window)), inverse)
-        inverse = _extend_upwards(inverse)
+        inverse = np.where(inverse == 0, cv2.dilate(inverse, square(self.window)), inverse)
+        inverse = extend_upwards(inverse)
         # A window of this size sees the whole image from each of its pixels.
         whole = 2 * max(inverse.shape) + 1
         size = self.large_window
         while (inverse == 0).any():
-            inverse = np.where(inverse == 0, cv2.dilate(inverse, _square(min(size, whole))), inverse)
+            inverse = np.where(inverse == 0, cv2.dilate(inverse, square(min(size, whole))), inverse)
             size = 2 * size + 1
         return inverse
-
-
-def _extend_upwards(inverse: np.ndarray) -> np.ndarray:
-    """Each column's topmost value in all rows above it; empty columns stay empty."""
-    topmost = (inverse > 0).argmax(axis=0)
-    values = inverse[topmost, np.arange(inverse.shape[1])]
-    return np.where(np.arange(inverse.shape[0])[:, None] < topmost, values, inverse)
-
-
-def _diamond(size: int) -> np.ndarray:
-    offsets = np.abs(np.arange(size) - size // 2)
-    return (offsets[:, None] + offsets <= size // 2).astype(np.uint8)
-
-
-def _square(size: int) -> np.ndarray:
-    return np.ones((size, size), dtype=np.uint8)

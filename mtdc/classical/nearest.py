@@ -11,9 +11,9 @@ Cost        no parameters; one Euclidean distance transform.
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 
 from ..contracts import Completion
+from ..layers.pixels import measured_pixels, nearest_measured
 from ..registry import CLASSICAL
 
 
@@ -23,11 +23,9 @@ class Nearest(Completion):
 
     keeps_measured = True
 
-    def __call__(self, sparse_depth: np.ndarray) -> np.ndarray:
+    def __call__(self, sparse_depth: np.ndarray, image: np.ndarray | None = None) -> np.ndarray:
         """``(H, W)`` float32 metres, 0 = not measured -> ``(H, W)`` float32 metres."""
-        measured = np.isfinite(sparse_depth) & (sparse_depth > 0)
+        measured = measured_pixels(sparse_depth)
         if not measured.any():
             return np.zeros(sparse_depth.shape, dtype=np.float32)
-        rows, columns = distance_transform_edt(~measured, return_distances=False, return_indices=True)
-        depth: np.ndarray = sparse_depth[rows, columns].astype(np.float32)
-        return depth
+        return nearest_measured(sparse_depth, measured)
