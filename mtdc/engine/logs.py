@@ -78,6 +78,21 @@ def warnings_after() -> Iterator[None]:
         logger.handle(record)
 
 
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """The package's warnings are not said: for looking whether a data set has something that nobody asked for."""
+    logger = logging.getLogger("mtdc")
+
+    def drop(record: logging.LogRecord) -> bool:
+        return False
+
+    logger.addFilter(drop)
+    try:
+        yield
+    finally:
+        logger.removeFilter(drop)
+
+
 def _for_console(record: logging.LogRecord) -> bool:
     text = record.getMessage()
     return not text.startswith(_NOISE) and (record.levelno > logging.INFO or "\n" not in text.strip())

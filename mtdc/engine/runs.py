@@ -251,13 +251,13 @@ def _baselines(cfg: Config, work_dir: Path, launcher: str) -> dict[str, dict[str
         changed = copy.deepcopy(cfg)
         changed.model = {"type": "MultiTaskModel", "network": {"type": "ClassicalNetwork", "method": method}}
         changed.test_dataloader, changed.test_cfg = cfg.val_dataloader, cfg.val_cfg
-        changed.test_evaluator = _of_depth(cfg.val_evaluator)
+        changed.test_evaluator = of_depth(cfg.val_evaluator)
         result = evaluate(changed, None, work_dir / "baselines" / name, launcher=launcher)
         values[name] = {key: value for key, value in result.items() if key not in ("protocol", "per_frame")}
     return values
 
 
-def _of_depth(evaluators: Any) -> list[Any]:
+def of_depth(evaluators: Any) -> list[Any]:
     """Those of an evaluator's configs that measure depth, which is all that a method without weights predicts."""
     configs = list(evaluators) if isinstance(evaluators, (list, tuple)) else [evaluators]
     return [one for one in configs if {row.name for row in build(METRICS, one, "val_evaluator").predictions} <= {DEPTH.name}]

@@ -29,7 +29,8 @@ ALLOWED = {
     "engine": GROUND | {"arguments", "data", "metrics", "model", "visualization", "compatibility", "interruption"},
     "infer": GROUND | {"data", "model", "engine", "visualization"},
     "complete_files": GROUND | {"data", "model", "engine", "visualization", "infer"},
-    "commands": {"errors", "interruption", "engine", "infer", "complete_files", "data"},
+    "analysis": GROUND | {"data", "metrics", "model", "visualization", "engine"},
+    "commands": {"errors", "interruption", "engine", "infer", "complete_files", "data", "analysis"},
     "__init__": GROUND | {"infer"},
     "__main__": {"commands"},
 }

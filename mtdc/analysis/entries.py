@@ -1,0 +1,83 @@
+"""What is judged, as a command names it: configs with their weights, methods without any, folders of predictions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ..engine.config import find_config, load_config
+from ..errors import ConfigError, DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One model, or the depth maps of one that ran elsewhere.
+
+    Args:
+        name: What tables and plots call it; no two of one comparison have the same.
+        config: Its config; None for a folder.
+        checkpoint: Its weights, where it has any.
+        folder: Depth PNGs (16-bit, metres * 256), one a frame; None for a config.
+    """
+
+    name: str
+    config: Config | None = None
+    checkpoint: Path | None = None
+    folder: Path | None = None
+
+
+def parse_entries(texts: Sequence[str]) -> list[Entry]:
+    """Read ``[NAME=]CONFIG[:CHECKPOINT]`` or ``[NAME=]FOLDER`` of prediction PNGs, one word each.
+
+    Without a name an entry is called by its config's name, with the checkpoint's where several share one.
+
+    Raises:
+        ConfigError: A config is missing or faulty, or a name occurs twice.
+        DataError: A checkpoint is missing, or a folder holds no PNG.
+    """
+    if not texts:
+        raise ConfigError("nothing to judge: name a CONFIG[:CHECKPOINT], or a folder of prediction PNGs.")
+    names, entries = [], []
+    for text in texts:
+        name, entry = _parse(text)
+        names.append(name)
+        entries.append(entry)
+    short = Counter(entry.name for entry in entries)
+    called = [name or _longer(entry, short[entry.name] > 1) for name, entry in zip(names, entries, strict=True)]
+    for name, count in Counter(called).items():
+        if count > 1:
+            raise ConfigError(f"{count} entries are called '{name}'; name them apart, as in mine={texts[called.index(name)]}.")
+    return [Entry(name, e.config, e.checkpoint, e.folder) for name, e in zip(called, entries, strict=True)]
+
+
+def _longer(entry: Entry, shared: bool) -> str:
+    if not shared or entry.checkpoint is None:
+        return entry.name
+    return f"{entry.name} {entry.checkpoint.parent.name}/{entry.checkpoint.stem}".replace("/", "-")
+
+
+def _parse(text: str) -> tuple[str | None, Entry]:
+    """The name that was given, if any, and the entry under the name of its config or folder."""
+    name, given, rest = text.partition("=")
+    if not given or "/" in name or "." in name or ":" in name:
+        name, rest = "", text
+    if not rest:
+        raise ConfigError(f"'{text}' names nothing; expected [NAME=]CONFIG[:CHECKPOINT] or [NAME=]FOLDER.")
+    if Path(rest).is_dir():
+        folder = Path(rest)
+        if not any(path.suffix.lower() == ".png" for path in folder.rglob("*")):
+            raise DataError(f"{folder} holds no PNG; expected a folder of depth PNGs (16-bit, metres * 256), or a config.")
+        return name or None, Entry(folder.resolve().name, folder=folder)
+    config, colon, weights = rest.rpartition(":")
+    # A colon may belong to the path itself.
+    if not colon or Path(rest).is_file():
+        config, weights = rest, ""
+    checkpoint = Path(weights) if weights else None
+    path = find_config(config)
+    if checkpoint is not None and not checkpoint.is_file():
+        raise DataError(f"{checkpoint}: no such checkpoint, as named by '{text}'.")
+    return name or None, Entry(path.stem, load_config(config), checkpoint)
