@@ -100,6 +100,11 @@ class Frames:
         """Folder of the data set."""
         return Path(self.cfg.test_dataloader.dataset.get("data_root", ""))
 
+    @property
+    def names(self) -> list[str]:
+        """Each frame's name."""
+        return [self.data.sample_id(number) for number in self.numbers]
+
     def __len__(self) -> int:
         return len(self.numbers)
 

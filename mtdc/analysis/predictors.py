@@ -50,6 +50,14 @@ class Predictor(ABC):
         self.entry = entry
         self.name = entry.name
 
+    def check(self, frames: Sequence[str]) -> None:
+        """Refuse, before any work, what can't answer these frames, given by name.
+
+        Raises:
+            DataError: A folder lacks one of them.
+        """
+        return
+
     @abstractmethod
     def __call__(self, item: Mapping[str, Any]) -> Prediction:
         """The answer to what a data set gives for one frame, ``{"inputs": ..., "data_samples": ...}``; item is not changed.
@@ -128,6 +136,11 @@ class FolderPredictor(Predictor):
             if path.suffix.lower() == ".png" and not path.name.startswith("."):
                 self._by_name[path.relative_to(self.folder).with_suffix("").as_posix()] = path
                 self._by_frame[kitti_identity(path.resolve()).frame].append(path)
+
+    def check(self, frames: Sequence[str]) -> None:
+        """Look for each frame's file."""
+        for name in frames:
+            self._find(name)
 
     def __call__(self, item: Mapping[str, Any]) -> Prediction:
         """The frame's depth map; 0 where it leaves a pixel empty."""
