@@ -15,7 +15,7 @@ from torch import Tensor
 from .data.calibration import check_intrinsics
 from .data.io import check_depth
 from .errors import ConfigError, DataError
-from .model import MultiTaskModel, build_model
+from .model import MultiTaskModel, build_model, find_device
 from .visualization.cloud import evidence_mask
 
 _SHAPES = {"image": "(H, W, 3) RGB, 0..255", "intrinsics": "(3, 3) in pixels"}
@@ -40,7 +40,7 @@ class Completer:
 
     Args:
         model: A whole or stripped model that predicts depth. It is moved to the device and put into evaluation mode.
-        device: Where it runs ("cpu", "cuda", "cuda:1").
+        device: Where it runs ("cpu", "cuda", "cuda:1"); None: a GPU where there is one.
         origin: What the model was made from, for notes beside its results; :meth:`load` knows it.
 
     Raises:
@@ -52,7 +52,7 @@ class Completer:
     ) -> None:
         if "depth" not in model.network.fields:
             raise ConfigError(f"the model predicts {', '.join(model.network.fields) or 'nothing'}; completion needs 'depth'.")
-        self.device = _device(device)
+        self.device = find_device(device)
         self.model = model.to(self.device).eval()
         self.origin = dict(origin or {})
 
@@ -84,7 +84,7 @@ class Completer:
             "model": hashlib.sha256(json.dumps(cfg.model, sort_keys=True, default=str).encode()).hexdigest(),
             "checkpoint": None if checkpoint is None else file_hash(checkpoint),
         }
-        completer = cls(model, device or ("cuda" if torch.cuda.is_available() else "cpu"), origin)
+        completer = cls(model, device, origin)
         completer.model.strip(keep=("depth",))
         return completer
 
@@ -176,17 +176,6 @@ def _checked(sparse_depth: np.ndarray | Tensor) -> np.ndarray:
         width_by_height = f"{sparse.shape[1]}x{sparse.shape[0]}"
         raise DataError(f"sparse depth has no measured point ({width_by_height} pixels, all 0): nothing to complete.")
     return sparse
-
-
-def _device(device: str | torch.device) -> torch.device:
-    try:
-        found = torch.device(device)
-        torch.empty(0, device=found)
-    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
-        raise ConfigError(f"device '{device}' can't be used here: {str(error).splitlines()[0]}") from error
-    if found.type == "meta":
-        raise ConfigError("device 'meta' computes nothing: name cpu or cuda.")
-    return found
 
 
 def _as_array(value: np.ndarray | Tensor, name: str) -> np.ndarray:

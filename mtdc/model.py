@@ -300,3 +300,19 @@ def build_model(cfg: Mapping[str, Any]) -> MultiTaskModel:
         raise ConfigError("model (MultiTaskModel): missing key 'network'.")
     with config_path("model"):
         return MultiTaskModel(**arguments)
+
+
+def find_device(device: str | torch.device | None = None) -> torch.device:
+    """A device that works here; a GPU where there is one, if none is named.
+
+    Raises:
+        ConfigError: There is no such device.
+    """
+    try:
+        found = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+        raise ConfigError(f"device '{device}' can't be used here: {str(error).splitlines()[0]}") from error
+    if found.type == "meta":
+        raise ConfigError("device 'meta' computes nothing: name cpu or cuda.")
+    return found

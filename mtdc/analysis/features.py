@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ..networks.multi_task import MultiTaskNetwork
+from ..contracts import Sharing
 from ..visualization.fields import colorize_map
 from ..visualization.panel import Tile, panel
 from .predictors import ModelPredictor
@@ -23,8 +23,8 @@ def last_features(predictor: ModelPredictor, item: Mapping[str, Any]) -> dict[st
 
     Empty for networks that have no streams. A stripped model has no more than what its depth needs.
     """
-    network = predictor.model.network
-    if not isinstance(network, MultiTaskNetwork):
+    sharing = getattr(predictor.model.network, "sharing", None)
+    if not isinstance(sharing, Sharing):
         return {}
     seen: dict[str, np.ndarray] = {}
 
@@ -33,7 +33,7 @@ def last_features(predictor: ModelPredictor, item: Mapping[str, Any]) -> dict[st
         every = {**streams, **({} if shared is None else {SHARED: shared})}
         seen.update({name: value[0].detach().float().cpu().numpy() for name, value in every.items()})
 
-    handle = network.sharing.register_forward_hook(keep)
+    handle = sharing.register_forward_hook(keep)
     try:
         predictor.run(item)
     finally:

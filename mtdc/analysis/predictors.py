@@ -16,7 +16,7 @@ from ..data.io import read_depth_png
 from ..engine.pairing import kitti_identity
 from ..engine.runs import load_trained
 from ..errors import ConfigError, DataError
-from ..model import MultiTaskModel, build_model
+from ..model import MultiTaskModel, build_model, find_device
 from ..registry import TRANSFORMS, build
 from ..structures import DEPTH, DEPTH_CONFIDENCE, SPARSE_DEPTH, DepthSample, Field, Frame
 from .entries import Entry
@@ -72,7 +72,7 @@ class ModelPredictor(Predictor):
 
     Args:
         entry: With a config.
-        device: Where it runs.
+        device: Where it runs; None: a GPU where there is one.
         strip: Drop what depth doesn't need.
 
     Raises:
@@ -80,11 +80,11 @@ class ModelPredictor(Predictor):
         DataError: The checkpoint is broken or belongs to another config.
     """
 
-    def __init__(self, entry: Entry, device: str | torch.device = "cpu", strip: bool = True) -> None:
+    def __init__(self, entry: Entry, device: str | torch.device | None = None, strip: bool = True) -> None:
         super().__init__(entry)
         if entry.config is None:
             raise ValueError(f"{entry.name} has no config")
-        self.device = torch.device(device)
+        self.device = find_device(device)
         self.model: MultiTaskModel = build_model(entry.config.model)
         if DEPTH.name not in self.model.network.fields:
             known = ", ".join(self.model.network.fields) or "nothing"
@@ -176,7 +176,7 @@ class FolderPredictor(Predictor):
 
 
 def make_predictor(
-    entry: Entry, transforms: Sequence[Mapping[str, Any]] = (), device: str | torch.device = "cpu", strip: bool = True
+    entry: Entry, transforms: Sequence[Mapping[str, Any]] = (), device: str | torch.device | None = None, strip: bool = True
 ) -> Predictor:
     """What answers for an entry; ``transforms`` are those of the frames' config."""
     if entry.folder is not None:
