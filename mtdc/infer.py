@@ -48,7 +48,7 @@ class Completer:
     """
 
     def __init__(
-        self, model: MultiTaskModel, device: str | torch.device = "cpu", origin: Mapping[str, str | None] | None = None
+        self, model: MultiTaskModel, device: str | torch.device | None = "cpu", origin: Mapping[str, str | None] | None = None
     ) -> None:
         if "depth" not in model.network.fields:
             raise ConfigError(f"the model predicts {', '.join(model.network.fields) or 'nothing'}; completion needs 'depth'.")
