@@ -1,13 +1,16 @@
-"""Train the study of auxiliary tasks on the street world: variants times seeds, one row of a CSV file a run.
+"""Train a study of auxiliary tasks: variants times seeds, one row of a CSV file a run.
 
     python tools/study.py --out work_dirs/study                      # two hours on two cores; call it again to go on
     python tools/study.py --out work_dirs/study --budget gpu         # larger, where there is a GPU
     python tools/study.py --out work_dirs/raw --representation SparseDepth
     python tools/study.py --out work_dirs/study --table              # the tables of what is there
+    python tools/study.py --study nyuv2 --data-root data/nyuv2 --out work_dirs/indoor
 
 Each run is `tools/train.py` of a config that is written into the run's folder, in a process of its own. A run that was cut
-short goes on with --resume; a run that is in the CSV file is not made again. All are measured on test streets that no training
-saw: against the benchmark's kind of truth, and against exact depth at every pixel, by class, by distance and at depth edges.
+short goes on with --resume; a run that is in the CSV file is not made again. The street study (the default) is measured on test
+streets that no training saw: against the benchmark's kind of truth, and against exact depth at every pixel, by class, by
+distance and at depth edges. The study on NYUv2 trains on the frames of its training split and is measured on its validation
+split.
 """
 
 from __future__ import annotations
@@ -21,12 +24,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from studies.auxiliary import ALL_VARIANTS, BUDGETS, PROBES, REPRESENTATIONS, VARIANTS, Budget, config_text
+from studies import STUDIES, Study
+from studies.definition import REPRESENTATIONS, Run
 
 TOOLS = Path(__file__).resolve().parent
 #: Columns before the measured values.
@@ -36,14 +40,13 @@ HEAD = ("variant", "seed", "budget", "parameters", "parameters_at_test", "steps"
 class Runs:
     """The runs of one study: its folder, its CSV file, and the processes that are alive."""
 
-    def __init__(
-        self, folder: Path, budget_name: str, data_root: Path, threads: int, precision: str, representation: str
-    ) -> None:
-        self.folder, self.budget_name, self.threads = folder, budget_name, threads
-        self.precision, self.representation = precision, representation
-        self.budget: Budget = BUDGETS[budget_name]
-        self.data_root = data_root
-        self.table = folder / "runs.csv"
+    def __init__(self, study: Study, args: argparse.Namespace, budget: str, threads: int) -> None:
+        self.study, self.budget, self.threads = study, budget, threads
+        self.precision, self.representation = args.precision, args.representation
+        self.folder = args.out.resolve()
+        self.data_root = (args.data_root or self.folder / "data").expanduser().resolve()
+        self.prepared = study.prepared(self.data_root, self.folder, budget)
+        self.table = self.folder / "runs.csv"
         self._lock = threading.Lock()
         self._alive: set[subprocess.Popen[bytes]] = set()
         self.stopped = False
@@ -56,12 +59,17 @@ class Runs:
         """The config of one run, in its folder."""
         from mtdc.engine.config import find_config
 
-        variant, config = ALL_VARIANTS[name], self.folder / f"{name}_{seed}" / "run.py"
+        variant, config = self.study.all_variants[name], self.folder / f"{name}_{seed}" / "run.py"
         config.parent.mkdir(parents=True, exist_ok=True)
         base = str(find_config(variant.config).resolve())
-        text = config_text(variant, base, self.budget, str(self.data_root), seed, self.precision, self.representation)
-        config.write_text(text)
+        first = name == self.study.reference and seed == 0
+        run = Run(variant, base, self.budget, self.prepared, seed, self.precision, self.representation, first)
+        config.write_text(self.study.config_text(run))
         return config
+
+    def prepare(self, name: str, seed: int) -> None:
+        """The data of all runs, by the config of one of them."""
+        self.study.prepare(self.data_root, self.folder, self.budget, self.write_config(name, seed))
 
     def train(self, name: str, seed: int) -> dict[str, Any]:
         """One run to its end; its row.
@@ -100,11 +108,11 @@ class Runs:
         from mtdc.engine.config import load_config
         from mtdc.model import build_model
 
-        model = build_model(load_config(ALL_VARIANTS[name].config).model)
+        model = build_model(load_config(self.folder / f"{name}_{seed}" / "run.py").model)
         whole = sum(parameter.numel() for parameter in model.parameters())
         kept = sum(parameter.numel() for parameter in model.strip(("depth",)).parameters())
-        steps = self.budget.epochs * (self.budget.train // self.budget.batch)
-        values = (name, seed, self.budget_name, whole, kept, steps, round(minutes, 2), self.precision, self.representation)
+        steps = self.study.steps(self.budget, self.prepared)
+        values = (name, seed, self.budget, whole, kept, steps, round(minutes, 2), self.precision, self.representation)
         return dict(zip(HEAD, values, strict=True)) | measured(result)
 
     def add(self, rows: Sequence[dict[str, Any]]) -> None:
@@ -113,9 +121,8 @@ class Runs:
 
         with self._lock:
             old = [row for row in read_rows(self.table) if all(_key(row) != _key(new) for new in rows)]
-            every = sorted(
-                [*old, *rows], key=lambda row: ([*ALL_VARIANTS, row["variant"]].index(row["variant"]), int(row["seed"]))
-            )
+            order = list(self.study.all_variants)
+            every = sorted([*old, *rows], key=lambda row: ([*order, row["variant"]].index(row["variant"]), int(row["seed"])))
             columns = list(dict.fromkeys(key for row in every for key in row))
             with atomic_path(self.table) as path, path.open("w", newline="") as file:
                 writer = csv.DictWriter(file, columns, lineterminator="\n")
@@ -155,15 +162,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Train what is missing, then print the tables; 0 where every run is there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the study")
-    parser.add_argument("--budget", choices=BUDGETS, default="cpu", help="how much a run sees (default: %(default)s)")
-    parser.add_argument(
-        "--variants",
-        nargs="+",
-        choices=ALL_VARIANTS,
-        default=list(VARIANTS),
-        metavar="NAME",
-        help=f"of {', '.join(ALL_VARIANTS)} (default: all but the probes, {', '.join(PROBES)})",
-    )
+    parser.add_argument("--study", choices=STUDIES, default="street", help="which one (default: %(default)s)")
+    for key, text in (("budget", "how much a run sees"), ("variants", "what is trained")):
+        known = "; ".join(f"{name}: {_known(study, key)}" for name, study in STUDIES.items())
+        parser.add_argument(f"--{key}", nargs="+" if key == "variants" else None, metavar="NAME", help=f"{text}; {known}")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N", help="default: 0 1 2")
     parser.add_argument("--at-once", type=int, metavar="N", help="runs at a time (default: one for each core; 1 on a GPU)")
     parser.add_argument("--precision", default="bfloat16", help="of training (default: %(default)s)")
@@ -173,7 +175,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=REPRESENTATIONS[0],
         help="what networks read (default: %(default)s)",
     )
-    parser.add_argument("--data-root", type=Path, metavar="DIR", help="where streets are drawn (default: DIR/data of --out)")
+    parser.add_argument(
+        "--data-root", type=Path, metavar="DIR", help="NYUv2's folder; where streets are drawn (default: DIR/data of --out)"
+    )
     parser.add_argument("--table", action="store_true", help="train nothing; print the tables of what is there")
     args = parser.parse_args(arguments)
     from mtdc.errors import UserError
@@ -194,25 +198,44 @@ def _study(args: argparse.Namespace) -> int:
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     at_once = args.at_once or (1 if torch.cuda.is_available() else cores)
-    root = (args.data_root or args.out / "data").resolve()
-    runs = Runs(args.out.resolve(), args.budget, root, max(1, cores // at_once), args.precision, args.representation)
+    study = STUDIES[args.study]
+    budget = _chosen(args, "budget", [args.budget or next(iter(study.budgets))], study.budgets)[0]
+    variants = _chosen(args, "variants", args.variants or list(study.variants), study.all_variants)
+    if study.reads_data and args.data_root is None and not args.table:
+        raise RuntimeError(f"the study {args.study} reads data: name its folder with --data-root.")
+    runs = Runs(study, args, budget, max(1, cores // at_once))
     if not args.table:
         args.out.mkdir(parents=True, exist_ok=True)
         _check_same(runs)
-        _train_missing(runs, args.variants, args.seeds, at_once)
+        _train_missing(runs, variants, args.seeds, at_once)
     rows = read_rows(runs.table)
     if not rows:
         raise RuntimeError(f"{runs.table} has no run yet; leave --table away to train.")
-    sys.stdout.write(tables(rows) + "\n")
-    missing = [f"{name} {seed}" for name in args.variants for seed in args.seeds if (name, seed) not in runs.done()]
+    sys.stdout.write(tables(rows, study) + "\n")
+    missing = [f"{name} {seed}" for name in variants for seed in args.seeds if (name, seed) not in runs.done()]
     if missing:
         sys.stderr.write(f"study: not there yet: {', '.join(missing)}.\n")
     return int(bool(missing))
 
 
+def _known(study: Study, key: str) -> str:
+    if key == "budget":
+        return ", ".join(study.budgets)
+    return ", ".join(study.variants) + (f" (all are the default), {', '.join(study.probes)}" if study.probes else "")
+
+
+def _chosen(args: argparse.Namespace, key: str, names: Sequence[str], known: Mapping[str, Any]) -> list[str]:
+    from mtdc.errors import ConfigError, did_you_mean
+
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"the study {args.study} has no {name} among its --{key}.{did_you_mean(name, known)}")
+    return list(names)
+
+
 def _check_same(runs: Runs) -> None:
-    for key, own in (("budget", runs.budget_name), ("representation", runs.representation), ("precision", runs.precision)):
-        others = {row.get(key) for row in read_rows(runs.table) if row["variant"] in ALL_VARIANTS} - {own}
+    for key, own in (("budget", runs.budget), ("representation", runs.representation), ("precision", runs.precision)):
+        others = {row.get(key) for row in read_rows(runs.table) if row["variant"] in runs.study.all_variants} - {own}
         if others:
             raise RuntimeError(f"{runs.table} holds runs with --{key} {others.pop()}; name that, or another --out.")
 
@@ -220,16 +243,12 @@ def _check_same(runs: Runs) -> None:
 def _train_missing(runs: Runs, variants: Sequence[str], seeds: Sequence[int], at_once: int) -> None:
     from tqdm import tqdm
 
-    from mtdc.engine.config import load_config
-    from mtdc.engine.street import make_street
-
     done = runs.done()
     # Seed by seed, so that what there is after an interruption compares all variants.
     missing = [(name, seed) for seed in seeds for name in variants if (name, seed) not in done]
     if not missing:
         return
-    # The streets are drawn once, before several runs would do so side by side.
-    make_street(load_config(runs.write_config(*missing[0])))
+    runs.prepare(*missing[0])
     with ThreadPoolExecutor(at_once) as pool, tqdm(total=len(missing), unit="run") as bar:
         jobs = [pool.submit(_one, runs, name, seed) for name, seed in missing]
         try:
@@ -249,7 +268,7 @@ def _one(runs: Runs, name: str, seed: int) -> None:
     row = runs.train(name, seed)
     result = json.loads((runs.folder / f"{name}_{seed}" / "work" / "result.json").read_text())
     methods = [
-        {**dict.fromkeys(HEAD, ""), "variant": method, "seed": 0, "budget": runs.budget_name, **measured(values)}
+        {**dict.fromkeys(HEAD, ""), "variant": method, "seed": 0, "budget": runs.budget, **measured(values)}
         for method, values in result.get("baselines", {}).items()
     ]
     runs.add([row, *methods])

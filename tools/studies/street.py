@@ -6,16 +6,10 @@ of streets that occur in no other split, and are looked at once, when a run has 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from pathlib import Path
+from typing import ClassVar, NamedTuple
 
-
-class Variant(NamedTuple):
-    """A row of the study's table: a shipped config, what it is, and weights of tasks where they are not the config's."""
-
-    config: str
-    title: str
-    weights: dict[str, float] | None = None
-
+from .definition import Columns, Run, Study, Variant
 
 VARIANTS = {
     "b": Variant("ablation/b_street", "B: depth alone"),
@@ -33,9 +27,21 @@ PROBES = {
     "normals_strong": Variant("ablation/bns_street", "normals in place of the image, weight 8", {"normals": 8.0}),
     "semantics_strong": Variant("ablation/bss_street", "semantics in place of the image, weight 20", {"semantics": 20.0}),
 }
-ALL_VARIANTS = VARIANTS | PROBES
-#: The variant that the others are compared with, run by run of the same seed.
-REFERENCE = "b"
+#: Columns of the first tables: heading, and key of the CSV file.
+ERRORS = {
+    "RMSE": "rmse",
+    "MAE": "mae",
+    "dense RMSE": "dense/rmse",
+    "dense MAE": "dense/mae",
+    "at edges, RMSE": "dense/edges/rmse",
+    "off edges, RMSE": "dense/off_edges/rmse",
+}
+BANDS = ("0_20m", "20_40m", "40_60m", "60_80m")
+#: Classes of the paper's Fig. 8b and the others that the street world shows.
+CLASSES = (
+    "road", "sidewalk", "car", "person", "bicycle", "pole", "traffic_sign", "vegetation", "building", "wall", "fence",
+    "terrain",
+)  # fmt: skip
 
 
 class Budget(NamedTuple):
@@ -45,7 +51,6 @@ class Budget(NamedTuple):
         train, test: Frames of the two splits.
         epochs, batch: Training.
         crop: (H, W) of a training crop in pixels.
-        width: Width of the networks, where it is not the configs' (B wide scales with it).
     """
 
     train: int
@@ -63,27 +68,53 @@ BUDGETS = {
 }
 
 
-#: What networks read: the configs' own, or raw sparse depth, as in the paper.
-REPRESENTATIONS = ("RelativeFill", "SparseDepth")
+class StreetStudy(Study):
+    """The study on the street world."""
 
+    variants: ClassVar = VARIANTS
+    probes: ClassVar = PROBES
+    budgets: ClassVar = BUDGETS
+    tables: ClassVar = (
+        Columns("Mean and standard deviation over seeds, mm:", ERRORS),
+        Columns("Change against B, the same seed, per cent (negative is better), mean and standard deviation over seeds:",
+                ERRORS, "+.1f", change=True),
+        Columns("RMSE by true distance, dense truth, mm:", {band.replace("_", "-"): f"dense/{band}/rmse" for band in BANDS}),
+        Columns("RMSE by class, dense truth, mm:", {name.replace("_", " "): f"dense/{name}/rmse" for name in CLASSES}),
+    )  # fmt: skip
+    reads_data: ClassVar = False
 
-def config_text(
-    variant: Variant, base: str, budget: Budget, data_root: str, seed: int, precision: str, representation: str
-) -> str:
-    """A leaf config of one run: the variant's config with the study's data, budget and measures.
+    def prepared(self, data_root: Path, out: Path, budget: str) -> Path:
+        """Streets are read as they are drawn."""
+        return data_root
 
-    ``base`` is the path of the variant's config.
-    """
-    height, width = budget.crop
-    weights = "" if variant.weights is None else f", weighting=dict(weights={variant.weights!r})"
-    return f"""# {variant.title}: one run of tools/study.py, seed {seed}.
-_base_ = {base!r}
+    def prepare(self, data_root: Path, out: Path, budget: str, config: Path) -> None:
+        """Draw the streets once, before several runs would do so side by side."""
+        from mtdc.engine.config import load_config
+        from mtdc.engine.street import make_street
 
-data_root = {data_root!r}
+        make_street(load_config(config))
+
+    def steps(self, budget: str, prepared: Path) -> int:
+        """Whole batches of an epoch, times epochs."""
+        chosen = BUDGETS[budget]
+        return chosen.epochs * (chosen.train // chosen.batch)
+
+    def config_text(self, run: Run) -> str:
+        """The variant's config with the study's streets, crops, steps and measures."""
+        variant, budget = run.variant, BUDGETS[run.budget]
+        height, width = budget.crop
+        weights = "" if variant.weights is None else f", weighting=dict(weights={variant.weights!r})"
+        return f"""# {variant.title}: one run of tools/study.py, seed {run.seed}.
+_base_ = {run.base!r}
+
+data_root = {str(run.data_root)!r}
 street = dict(
     splits=dict(_delete_=True, train={budget.train}, test={budget.test}),
     extra=('dense', 'normals', 'semantics'))
-model = dict(precision={precision!r}, channels_last=True, network=dict(representation=dict(type={representation!r})){weights})
+model = dict(
+    precision={run.precision!r},
+    channels_last=True,
+    network=dict(representation=dict(type={run.representation!r})){weights})
 train_dataloader = dict(
     batch_size={budget.batch},
     dataset=dict(
@@ -97,10 +128,13 @@ val_evaluator = [
     dict(type='KittiDepthMetric', clamp_m=(0.9, 100.0)),
     dict(type='DepthByRegion', prefix='dense')]
 test_evaluator = val_evaluator
-randomness = dict(seed={seed})
+randomness = dict(seed={run.seed})
 param_scheduler = [
     dict(type='CosineAnnealingLR', by_epoch=True, convert_to_iter_based=True, T_max={budget.epochs}, end={budget.epochs})]
 train_cfg = dict(by_epoch=True, max_epochs={budget.epochs}, val_interval={budget.epochs})
 custom_hooks = [dict(type='PlainCheckpointHook'), dict(type='IterationSeedHook')]
-{"" if variant is VARIANTS[REFERENCE] and seed == 0 else "baselines = dict(nearest=None, linear=None, morphological=None)"}
+{"" if run.first else "baselines = dict(nearest=None, linear=None, morphological=None)"}
 """
+
+
+STUDY = StreetStudy()
