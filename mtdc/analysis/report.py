@@ -24,6 +24,8 @@ from .plots import Series
 JPEG_QUALITY, WIDTH = 88, 1600
 #: Metrics where more is better.
 RISING = ("delta1", "delta2", "delta3")
+#: Longer tables are folded, below their plot.
+FOLDED_FROM = 20
 #: Titles and texts of the breakdown's groups.
 GROUPS = {
     "distance": ("Distance", "True distance of the pixel, in metres."),
@@ -163,16 +165,18 @@ def _group(title: str, text: str, rows: Mapping[str, Sequence[Row]], regions: Se
     total = sum(pixels.values())
     table = []
     for region in regions:
-        cells = [Cell(shown_region(region)), Cell(f"{pixels[region] / total:.1%}")]
+        cells = [Cell(shown_region(region)), Cell(_percent(pixels[region] / total))]
         here = [by_name[name].get(region) for name in by_name]
         for error in ("rmse_mm", "mae_mm"):
             values = [math.nan if row is None else getattr(row, error) for row in here]
             least = min((value for value in values if not math.isnan(value)), default=None)
             cells += [Cell("–" if math.isnan(value) else number(value), len(values) > 1 and value == least) for value in values]
         table.append(cells)
-    heads = ["", "pixels", *(f"{name}: {error}" for error in ("RMSE mm", "MAE mm") for name in by_name)]
+    # Long names may be broken after their underscores.
+    broken = [name.replace("_", "_\u200b") for name in by_name]
+    heads = ["", "pixels", *(f"{name}: {error}" for error in ("RMSE mm", "MAE mm") for name in broken)]
     picture = _svg(plots.groups(series, title.lower(), "RMSE (mm)"))
-    return Part(title, text, picture, f"RMSE by {title.lower()}", Table(heads, table))
+    return Part(title, text, picture, f"RMSE by {title.lower()}", Table(heads, table), folded=len(regions) > FOLDED_FROM)
 
 
 def _robustness(analysis: Analysis) -> list[Section]:
@@ -291,9 +295,15 @@ def number(value: float) -> str:
     if not math.isfinite(value):
         return "undefined"
     size = abs(value)
+    if not size:
+        return "0"
     return (
         f"{value:.0f}" if size >= 1000 else f"{value:.1f}" if size >= 10 else f"{value:.3f}" if size >= 0.1 else f"{value:.4f}"
     )
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if share >= 0.01 else f"{100 * share:.2g}%"
 
 
 def jpeg(picture: np.ndarray) -> str:
