@@ -20,7 +20,7 @@ from ..errors import ConfigError, DataError
 from ..registry import METRICS
 from ..structures import CITYSCAPES_CLASSES, DENSE_DEPTH, DEPTH, SEMANTICS
 from . import DepthMetric
-from .regions import BANDS_M, class_regions, depth_edges, distance_bands
+from .regions import BANDS_M, class_regions, depth_edges, distance_bands, error_sums
 
 #: Squared error, absolute error and pixels of a region.
 Sums = dict[str, tuple[float, float, int]]
@@ -98,12 +98,7 @@ class DepthByRegion(DepthMetric):
             names = (getattr(self, "dataset_meta", None) or {}).get("classes", CITYSCAPES_CLASSES)
             regions |= class_regions(labels, names)
         error = np.where(known, prediction - truth, 0.0)
-        squared, absolute = error**2, np.abs(error)
-        sums = {}
-        for name, region in regions.items():
-            counted = region & known
-            sums[name] = (float(squared[counted].sum()), float(absolute[counted].sum()), int(counted.sum()))
-        return sums
+        return {name: error_sums(error, region & known) for name, region in regions.items()}
 
     def compute_metrics(self, results: list[tuple[str, Sums]]) -> dict[str, float]:
         """``rmse`` and ``mae`` of all, ``<region>/rmse`` and ``<region>/mae`` of each region that has pixels, in mm."""

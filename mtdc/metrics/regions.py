@@ -10,14 +10,16 @@ is at a step of the depth. Inverse depth is linear in image coordinates on any p
 no edge, however fast its depth grows; a step to something 11 % farther or nearer is one. The region is what lies within
 ``EDGE_RADIUS_PX`` pixels of such a pixel.
 
-Ground truth with holes, as KITTI's, is compared along rows and columns from each known pixel to the next one. With two of them,
-b and c, g pixels apart, and the known pixel a that lies d pixels before b, the step between b and c is what a plane through
-a and b leaves over:
+Ground truth with holes, as KITTI's, is also noisy: neighbouring pixels come from different scans, and differ by some percent.
+There the known pixels b and c that follow each other in a row or column, at most ``EDGE_GAP_PX`` apart, are looked at if their
+inverse depths differ by more than a tenth. To the known pixels of a window on b's side of the gap (b its first column,
+``WINDOW_LENGTH`` by 2 ``WINDOW_HALF`` + 1 pixels) a plane is fitted in inverse depth, and another one on c's side; half-way
+between b and c they must still differ by more than a tenth,
 
-    | q(c) - q(b) - (q(b) - q(a)) g / d | > 0.1 min(q(b), q(c))
+    | q_b((b + c) / 2) - q_c((b + c) / 2) | > 0.1 min(q_b, q_c)
 
-and the same from behind, the smaller of both where both can be told. The step is taken to be half-way from b to c. No gap may
-be wider than ``EDGE_GAP_PX``. Without holes this is the bend above, except at creases, which it leaves out.
+The step lies a third of the gap from the nearer surface: that one is seen up to its outline, and what nobody measured is above
+all the background beside it, hidden from the LiDAR or removed from the truth.
 """
 
 from __future__ import annotations
@@ -33,7 +35,11 @@ EDGE_BEND = 0.1
 #: How far from an edge a pixel still belongs to it (Chebyshev distance).
 EDGE_RADIUS_PX = 3
 #: Widest gap between known pixels of one row or column across which a step is looked for.
-EDGE_GAP_PX = 6
+EDGE_GAP_PX = 12
+#: The windows on both sides of a gap that planes are fitted in: pixels away from it, and pixels to each side along it.
+WINDOW_LENGTH, WINDOW_HALF = 9, 3
+#: Held against the planes' slopes, in squared pixels of spread: a few points in one place tell no slope.
+SLOPE_RIDGE = 1.0
 #: Bounds of the distance bands in metres (Lu et al., CVPR 2020, Fig. 8c).
 BANDS_M = (0.0, 20.0, 40.0, 60.0, 80.0)
 #: The same indoors.
@@ -66,32 +72,52 @@ def depth_edges(truth: np.ndarray, radius_px: int = EDGE_RADIUS_PX) -> np.ndarra
     return _around(edge, radius_px)
 
 
-def edges_between_known(truth: np.ndarray, gap_px: int = EDGE_GAP_PX, radius_px: int = EDGE_RADIUS_PX) -> np.ndarray:
+def edges_between_known(truth: np.ndarray, radius_px: int = EDGE_RADIUS_PX) -> np.ndarray:
     """Pixels within ``radius_px`` of a step of a depth map with holes: ``(H, W)`` metres, 0 = unknown -> ``(H, W)`` bool.
 
     A step between something and the unknown is none here: a hole says nothing about what is behind it.
     """
     edge = np.zeros(truth.shape, dtype=bool)
+    inverse = np.zeros(truth.shape)
+    np.divide(1.0, truth, out=inverse, where=truth > 0)
     for axis in (0, 1):
-        lines = np.moveaxis(truth, axis, 1)
-        line, place = np.nonzero(lines > 0)
-        if len(place) < 3:
-            continue
-        q = 1.0 / lines[line, place].astype(np.float64)
-        step, gap = np.diff(q), np.diff(place)
-        joined = (np.diff(line) == 0) & (gap <= gap_px)
-        gap = np.where(joined, gap, 1)
-        slope = np.where(joined, step / gap, np.nan)
-        bends = np.full((2, len(step)), np.nan)
-        bends[0, 1:] = np.abs(step[1:] - slope[:-1] * gap[1:])
-        bends[1, :-1] = np.abs(step[:-1] - slope[1:] * gap[:-1])
-        # A comparison with NaN, where neither side has a neighbour, is false: no step.
-        found = joined & (np.fmin(*bends) > EDGE_BEND * np.minimum(q[:-1], q[1:]))
-        twice = place[:-1][found] + place[1:][found]
-        marked = np.moveaxis(edge, axis, 1)
-        marked[line[:-1][found], twice // 2] = True
-        marked[line[:-1][found], (twice + 1) // 2] = True
+        # Views, in which lines of pixels run along the second axis.
+        _mark_steps(np.moveaxis(inverse, axis, 1), np.moveaxis(edge, axis, 1))
     return _around(edge, radius_px)
+
+
+def _mark_steps(inverse: np.ndarray, edge: np.ndarray) -> None:
+    """Mark the steps along the rows of ``inverse`` (1/m, 0 = unknown) in ``edge``."""
+    line, place = np.nonzero(inverse)
+    q = inverse[line, place]
+    differs = np.abs(np.diff(q)) > EDGE_BEND * np.minimum(q[:-1], q[1:])
+    pairs = np.flatnonzero((np.diff(line) == 0) & (np.diff(place) <= EDGE_GAP_PX) & differs)
+    line, first, second = line[pairs], place[pairs], place[pairs + 1]
+    gap = second - first
+    before, after = (_extrapolated(inverse, line, at, side, gap / 2) for at, side in ((first, -1), (second, 1)))
+    # A plane may be extrapolated to behind infinity.
+    found = np.abs(before - after) > EDGE_BEND * np.maximum(np.minimum(before, after), 0)
+    step = np.where(q[pairs] > q[pairs + 1], first + gap / 3, second - gap / 3)[found]
+    for column in (np.floor(step), np.ceil(step)):
+        edge[line[found], column.astype(int)] = True
+
+
+def _extrapolated(inverse: np.ndarray, line: np.ndarray, at: np.ndarray, side: int, ahead: np.ndarray) -> np.ndarray:
+    """Inverse depth ``ahead`` pixels from ``at``, by a plane through the known pixels on its other side (-1: before it)."""
+    away, across = np.meshgrid(np.arange(WINDOW_LENGTH), np.arange(-WINDOW_HALF, WINDOW_HALF + 1))
+    x, y = -away.ravel().astype(float), across.ravel().astype(float)
+    margin = max(WINDOW_LENGTH, WINDOW_HALF)
+    padded = np.pad(inverse, margin)
+    q = padded[line[:, None] + across.ravel() + margin, at[:, None] + side * away.ravel() + margin]
+    weight = (q > 0) / (q > 0).sum(axis=1, keepdims=True)
+    mean_x, mean_y, mean_q = weight @ x, weight @ y, (weight * q).sum(axis=1)
+    ridge = SLOPE_RIDGE / (q > 0).sum(axis=1)
+    xx, yy, xy = weight @ x**2 - mean_x**2 + ridge, weight @ y**2 - mean_y**2 + ridge, weight @ (x * y) - mean_x * mean_y
+    xq, yq = (weight * q) @ x - mean_x * mean_q, (weight * q) @ y - mean_y * mean_q
+    determinant = xx * yy - xy**2
+    slope_x, slope_y = (yy * xq - xy * yq) / determinant, (xx * yq - xy * xq) / determinant
+    predicted: np.ndarray = mean_q + slope_x * (ahead - mean_x) - slope_y * mean_y
+    return predicted
 
 
 def _around(edge: np.ndarray, radius_px: int) -> np.ndarray:
