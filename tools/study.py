@@ -92,8 +92,10 @@ class Runs:
         start = time.monotonic()
         environment = {**os.environ, "OMP_NUM_THREADS": str(self.threads), "PYTHONUNBUFFERED": "1"}
         with (run / "output.log").open("ab") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
             with self._lock:
+                if self.stopped:  # since this call began
+                    raise RuntimeError(f"{name}, seed {seed}: the study was stopped.")
+                process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
                 self._alive.add(process)
             code = process.wait()
             with self._lock:
@@ -131,8 +133,8 @@ class Runs:
 
     def stop(self) -> None:
         """End the processes that are alive; each has its last checkpoint."""
-        self.stopped = True
         with self._lock:
+            self.stopped = True
             for process in self._alive:
                 os.killpg(process.pid, signal.SIGTERM)
 

@@ -2,8 +2,10 @@
 
 import csv
 import json
+import signal
 import subprocess
 import sys
+import time
 
 import cv2
 import numpy as np
@@ -19,10 +21,13 @@ def study(repository):
     sys.path.remove(str(repository / "tools"))
 
 
+def line(repository, folder, *more):
+    return [sys.executable, str(repository / "tools" / "study.py"), "--out", str(folder), "--budget", "smoke",
+            "--precision", "float32", "--at-once", "1", *more]  # fmt: skip
+
+
 def command(repository, folder, *more):
-    line = [sys.executable, str(repository / "tools" / "study.py"), "--out", str(folder), "--budget", "smoke",
-            "--precision", "float32", "--at-once", "1"]  # fmt: skip
-    return subprocess.run([*line, *more], capture_output=True, text=True, timeout=300)
+    return subprocess.run(line(repository, folder, *more), capture_output=True, text=True, timeout=300)
 
 
 def test_trains_measures_and_goes_on(repository, tmp_path):
@@ -121,24 +126,31 @@ def rooms(root, train=5, val=2):
             label = np.where(depth == 1500, 40, np.where(np.arange(480)[:, None] >= 300, 2, 1)).astype(np.uint8)
             label[:20] = 0  # of no class
             photo = (5 * label[..., None] + rng.integers(0, 30, (480, 640, 3))).astype(np.uint8)
-            for folder, picture in (
-                ("depth", depth + rng.integers(0, 9, depth.shape, np.uint16)),
-                ("label", label),
-                ("rgb", photo),
-            ):
+            depth += rng.integers(0, 9, depth.shape, np.uint16)
+            for folder, picture in (("depth", depth), ("label", label), ("rgb", photo)):
                 path = root / split / folder / f"{number:04d}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 assert cv2.imwrite(str(path), picture)
     return root
 
 
-def indoor(repository, tmp_path, *more):
-    return command(repository, tmp_path / "out", "--study", "nyuv2", "--data-root", str(tmp_path / "nyuv2"), *more)
+def indoor(tmp_path, *more):
+    return (tmp_path / "out", "--study", "nyuv2", "--data-root", str(tmp_path / "nyuv2"), *more)
 
 
-def test_indoor_study_trains_measures_and_goes_on(repository, tmp_path):
+def test_indoor_study_is_stopped_and_goes_on(repository, tmp_path):
     rooms(tmp_path / "nyuv2")
-    first = indoor(repository, tmp_path, "--variants", "b", "--seeds", "0")
+    arguments = indoor(tmp_path, "--variants", "b", "--seeds", "0")
+    stopped = subprocess.Popen(line(repository, *arguments), stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 120
+    while not (tmp_path / "out/b_0/work").is_dir() and time.monotonic() < until:
+        time.sleep(0.05)
+    stopped.send_signal(signal.SIGINT)
+    assert stopped.communicate(timeout=120)[1].strip().endswith("study: interrupted; call it again to go on.")
+    assert stopped.returncode == 130
+    assert not (tmp_path / "out/runs.csv").exists()
+
+    first = command(repository, *arguments)
     assert first.returncode == 0, first.stderr[-2000:]
     rows = list(csv.DictReader((tmp_path / "out/runs.csv").open(newline="")))
     assert [row["variant"] for row in rows] == ["b", "nearest", "linear"]
@@ -147,13 +159,65 @@ def test_indoor_study_trains_measures_and_goes_on(repository, tmp_path):
     assert float(rows[0]["delta1"]) == pytest.approx(result["delta1"], abs=6e-5)
     assert result["frames"] == 2
 
-    second = indoor(repository, tmp_path, "--variants", "b", "all", "--seeds", "0")
+    second = command(repository, *indoor(tmp_path, "--variants", "b", "all", "--seeds", "0"))
     assert second.returncode == 0, second.stderr[-2000:]
     again = list(csv.DictReader((tmp_path / "out/runs.csv").open(newline="")))
     assert rows[0].items() <= again[0].items(), "a run that is there is not made again"
     assert [row["variant"] for row in again] == ["b", "all", "nearest", "linear"]
     assert 0 <= float(again[1]["semantics/miou"]) <= 1
     assert "classes, mIoU" in second.stdout
+
+
+#: In place of tools/train.py: b_1 fails once after a checkpoint, bi_0 once before its first.
+TRAINING = """
+import json, sys
+from pathlib import Path
+
+run, work = Path(sys.argv[1]).parent, Path(sys.argv[3])
+with (run.parent / "calls.txt").open("a") as file:
+    file.write(" ".join((run.name, *sys.argv[4:])) + "\\n")
+first = not work.exists()
+work.mkdir(exist_ok=True)
+if first and run.name == "b_1":
+    (work / "last_checkpoint").touch()
+if first and run.name in ("b_1", "bi_0"):
+    sys.exit(1)
+(work / "result.json").write_text(json.dumps({"rmse": 100.04 + int(run.name[-1]), "baselines": {"linear": {"rmse": 200.0}}}))
+"""
+
+
+def test_a_run_that_failed_goes_on_and_those_before_it_are_kept(study, tmp_path, monkeypatch, capsys):
+    rooms(tmp_path / "nyuv2", train=2, val=1)
+    (tmp_path / "train.py").write_text(TRAINING)
+    monkeypatch.setattr(study, "TOOLS", tmp_path)
+    arguments = [str(word) for word in indoor(tmp_path, "--variants", "b", "bi", "--seeds", "0", "1")]
+    arguments = ["--out", *arguments, "--budget", "smoke", "--at-once", "1"]
+    calls = tmp_path / "out/calls.txt"
+
+    assert study.main(arguments) == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "bi, seed 0: the run ended with 1" in said
+    assert str(tmp_path / "out/bi_0/output.log") in said
+    assert calls.read_text().splitlines() == ["b_0", "bi_0"]
+    assert [row["variant"] for row in study.read_rows(tmp_path / "out/runs.csv")] == ["b", "linear"]
+
+    assert study.main(arguments) == 2
+    assert calls.read_text().splitlines()[2:] == ["bi_0 --overwrite", "b_1"]
+    assert study.main(arguments) == 0
+    assert calls.read_text().splitlines()[4:] == ["b_1 --resume", "bi_1"]
+    rows = [(row["variant"], row["seed"], row["rmse"]) for row in study.read_rows(tmp_path / "out/runs.csv")]
+    assert rows == [
+        ("b", "0", "100.0"),
+        ("b", "1", "101.0"),
+        ("bi", "0", "100.0"),
+        ("bi", "1", "101.0"),
+        ("linear", "0", "200.0"),
+    ]
+    assert "| B: depth alone | 2 | 100.5 ± 0.7 |" in capsys.readouterr().out
+
+    assert study.main([*arguments, "--precision", "float32"]) == 2
+    assert study.main([*arguments, "--table"]) == 0
+    assert len(calls.read_text().splitlines()) == 6
 
 
 def test_indoor_frames_are_those_of_the_reader_at_half_size(study, tmp_path):

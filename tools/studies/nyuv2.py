@@ -17,7 +17,7 @@ from .definition import Columns, Run, Study, Variant
 
 VARIANTS = {
     "b": Variant("ablation/b_nyuv2", "B: depth alone"),
-    "b_wide": Variant("ablation/b_nyuv2", "B wide: as many parameters as B + I + S", widened=True),
+    "b_wide": Variant("ablation/b_wide_nyuv2", "B wide: as many parameters as B + I + S", widened=True),
     "bi": Variant("ablation/bi_nyuv2", "B + I: the image shares the encoder"),
     "bis": Variant("aux_image_nyuv2", "B + I + S: the paper's sharing"),
     "normals": Variant("ablation/bns_nyuv2", "normals in place of the image"),
@@ -26,9 +26,10 @@ VARIANTS = {
 }
 #: Measures of the other tasks: heading, and key of the CSV file.
 AUXILIARY = {
-    "image MAE, gray values": "image/mae",
-    "normals, mean error, degrees": "normals/mean_deg",
-    "mIoU": "semantics/miou",
+    "image, PSNR dB": "image/psnr",
+    "normals, mean error, degrees": "normals/mean_angle_deg",
+    "classes, mIoU": "semantics/miou",
+    "classes, pixel accuracy": "semantics/pixel_accuracy",
 }
 #: Every so many training frames one is held back, by budgets that measure on those in place of the validation frames.
 HELD_BACK = 8
