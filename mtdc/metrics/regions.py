@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -38,7 +39,7 @@ EDGE_RADIUS_PX = 3
 EDGE_GAP_PX = 12
 #: The windows on both sides of a gap that planes are fitted in: pixels away from it, and pixels to each side along it.
 WINDOW_LENGTH, WINDOW_HALF = 9, 3
-#: Held against the planes' slopes, in squared pixels of spread: a few points in one place tell no slope.
+#: Squared pixels of spread by which a side's slope is held at both sides' common one: a few points in one place tell none.
 SLOPE_RIDGE = 1.0
 #: Bounds of the distance bands in metres (Lu et al., CVPR 2020, Fig. 8c).
 BANDS_M = (0.0, 20.0, 40.0, 60.0, 80.0)
@@ -94,7 +95,13 @@ def _mark_steps(inverse: np.ndarray, edge: np.ndarray) -> None:
     pairs = np.flatnonzero((np.diff(line) == 0) & (np.diff(place) <= EDGE_GAP_PX) & differs)
     line, first, second = line[pairs], place[pairs], place[pairs + 1]
     gap = second - first
-    before, after = (_extrapolated(inverse, line, at, side, gap / 2) for at, side in ((first, -1), (second, 1)))
+    sides = [_window(inverse, line, at, side) for at, side in ((first, -1), (second, 1))]
+    # A side with a few points in one place tells no slope: there the other one's holds.
+    common = _slope(sides[0].spread + sides[1].spread, sides[0].trend + sides[1].trend, np.zeros((len(pairs), 2)))
+    before, after = (
+        one.mean_q + (_slope(one.spread, one.trend, common) * (ahead - one.mean)).sum(axis=1)
+        for one, ahead in zip(sides, (np.stack((way * gap / 2, 0 * gap), axis=1) for way in (1, -1)), strict=True)
+    )
     # A plane may be extrapolated to behind infinity.
     found = np.abs(before - after) > EDGE_BEND * np.maximum(np.minimum(before, after), 0)
     step = np.where(q[pairs] > q[pairs + 1], first + gap / 3, second - gap / 3)[found]
@@ -102,22 +109,33 @@ def _mark_steps(inverse: np.ndarray, edge: np.ndarray) -> None:
         edge[line[found], column.astype(int)] = True
 
 
-def _extrapolated(inverse: np.ndarray, line: np.ndarray, at: np.ndarray, side: int, ahead: np.ndarray) -> np.ndarray:
-    """Inverse depth ``ahead`` pixels from ``at``, by a plane through the known pixels on its other side (-1: before it)."""
+class _Window(NamedTuple):
+    """Known pixels on one side of gaps, around their mean: ``mean (N, 2)`` position, ``spread (N, 2, 2)``, ``trend (N, 2)``."""
+
+    mean: np.ndarray
+    mean_q: np.ndarray
+    spread: np.ndarray
+    trend: np.ndarray
+
+
+def _window(inverse: np.ndarray, line: np.ndarray, at: np.ndarray, side: int) -> _Window:
+    """The window that starts with the pixel ``at`` of each ``line``, to the left (-1) or right (1); positions from there."""
     away, across = np.meshgrid(np.arange(WINDOW_LENGTH), np.arange(-WINDOW_HALF, WINDOW_HALF + 1))
-    x, y = -away.ravel().astype(float), across.ravel().astype(float)
+    position = np.stack((side * away.ravel(), across.ravel()), axis=1)
     margin = max(WINDOW_LENGTH, WINDOW_HALF)
-    padded = np.pad(inverse, margin)
-    q = padded[line[:, None] + across.ravel() + margin, at[:, None] + side * away.ravel() + margin]
-    weight = (q > 0) / (q > 0).sum(axis=1, keepdims=True)
-    mean_x, mean_y, mean_q = weight @ x, weight @ y, (weight * q).sum(axis=1)
-    ridge = SLOPE_RIDGE / (q > 0).sum(axis=1)
-    xx, yy, xy = weight @ x**2 - mean_x**2 + ridge, weight @ y**2 - mean_y**2 + ridge, weight @ (x * y) - mean_x * mean_y
-    xq, yq = (weight * q) @ x - mean_x * mean_q, (weight * q) @ y - mean_y * mean_q
-    determinant = xx * yy - xy**2
-    slope_x, slope_y = (yy * xq - xy * yq) / determinant, (xx * yq - xy * xq) / determinant
-    predicted: np.ndarray = mean_q + slope_x * (ahead - mean_x) - slope_y * mean_y
-    return predicted
+    q = np.pad(inverse, margin)[line[:, None] + position[:, 1] + margin, at[:, None] + position[:, 0] + margin]
+    known = (q > 0).astype(float)
+    count = known.sum(axis=1, keepdims=True)
+    mean, mean_q = known @ position / count, q.sum(axis=1) / count[:, 0]
+    products = position[:, :, None] * position[:, None, :]
+    spread = np.tensordot(known, products, axes=1) - count[..., None] * mean[:, :, None] * mean[:, None, :]
+    return _Window(mean, mean_q, spread, q @ position - count * mean * mean_q[:, None])
+
+
+def _slope(spread: np.ndarray, trend: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    """Slopes ``(N, 2)`` by least squares, held at ``prior`` as far as the points tell none."""
+    slopes: np.ndarray = np.linalg.solve(spread + SLOPE_RIDGE * np.eye(2), (trend + SLOPE_RIDGE * prior)[..., None])[..., 0]
+    return slopes
 
 
 def _around(edge: np.ndarray, radius_px: int) -> np.ndarray:
