@@ -50,8 +50,14 @@ def parse_entries(texts: Sequence[str]) -> list[Entry]:
     called = [name or _longer(entry, short[entry.name] > 1) for name, entry in zip(names, entries, strict=True)]
     for name, count in Counter(called).items():
         if count > 1:
-            raise ConfigError(f"{count} entries are called '{name}'; name them apart, as in mine={texts[called.index(name)]}.")
+            path = texts[called.index(name)].removeprefix(f"{name}=")
+            raise ConfigError(f"{count} entries are called '{name}'; name them apart, as in mine={path}.")
     return [Entry(name, e.config, e.checkpoint, e.folder) for name, e in zip(called, entries, strict=True)]
+
+
+def depth_pngs(folder: Path) -> list[Path]:
+    """PNGs below a folder of predictions, sorted; not the hidden ones that some systems leave beside them."""
+    return [path for path in sorted(folder.rglob("*")) if path.suffix.lower() == ".png" and not path.name.startswith(".")]
 
 
 def _longer(entry: Entry, shared: bool) -> str:
@@ -63,13 +69,16 @@ def _longer(entry: Entry, shared: bool) -> str:
 def _parse(text: str) -> tuple[str | None, Entry]:
     """The name that was given, if any, and the entry under the name of its config or folder."""
     name, given, rest = text.partition("=")
-    if not given or "/" in name or "." in name or ":" in name:
+    # The sign may belong to a path: runs/lr=0.1/config.py:runs/lr=0.1/epoch_3.pth
+    if not given or "/" in name or ":" in name or Path(text).exists() or Path(text.rpartition(":")[0]).is_file():
         name, rest = "", text
+    elif not name:
+        raise ConfigError(f"'{text}' gives no name; expected NAME={rest or 'CONFIG'}, or leave the '=' away.")
     if not rest:
         raise ConfigError(f"'{text}' names nothing; expected [NAME=]CONFIG[:CHECKPOINT] or [NAME=]FOLDER.")
     if Path(rest).is_dir():
         folder = Path(rest)
-        if not any(path.suffix.lower() == ".png" for path in folder.rglob("*")):
+        if not depth_pngs(folder):
             raise DataError(f"{folder} holds no PNG; expected a folder of depth PNGs (16-bit, metres * 256), or a config.")
         return name or None, Entry(folder.resolve().name, folder=folder)
     config, colon, weights = rest.rpartition(":")

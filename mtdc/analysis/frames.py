@@ -69,15 +69,18 @@ class Frames:
         self.cfg = cfg
         self.degradation = tuple(dict(one) for one in degradation)
         self._inputs = unique((SPARSE_DEPTH, *inputs))
-        with without_warnings():
-            data = self._build((DEPTH, *OPTIONAL) if extra else (DEPTH,))
+        data = self._build((DEPTH,))
         if len(data) == 0:
             raise DataError("test_dataloader: the data set has no frame.")
         if not data.count(DEPTH):
             root = cfg.test_dataloader.dataset.get("data_root")
             raise DataError(f"split '{data.split}' of {root} has no ground truth, so nothing can be measured.")
         if extra:
-            data = self._build((DEPTH, *(row for row in OPTIONAL if data.count(row))))
+            # Nobody asked for these: that some or all frames lack them is nothing to say.
+            with without_warnings():
+                offered = self._build((DEPTH, *OPTIONAL))
+                there = tuple(row for row in OPTIONAL if offered.count(row))
+                data = self._build((DEPTH, *there)) if there else data
         self.data = data
         count = len(data) if limit is None else min(limit, len(data))
         #: Numbers of the frames in the data set.

@@ -13,13 +13,13 @@ import torch
 
 from ..contracts import Transform
 from ..data.io import read_depth_png
-from ..engine.pairing import kitti_identity
+from ..engine.pairing import Identity, fitting, kitti_identity
 from ..engine.runs import load_trained
 from ..errors import ConfigError, DataError
 from ..model import MultiTaskModel, build_model, find_device
 from ..registry import TRANSFORMS, build
 from ..structures import DEPTH, DEPTH_CONFIDENCE, SPARSE_DEPTH, DepthSample, Field, Frame
-from .entries import Entry
+from .entries import Entry, depth_pngs
 
 
 class Prediction(NamedTuple):
@@ -130,17 +130,24 @@ class FolderPredictor(Predictor):
         self._crops: list[Transform] = [
             build(TRANSFORMS, one, "transforms") for one in transforms if one["type"] == "BottomCrop"
         ]
-        self._by_frame: dict[str | None, list[Path]] = defaultdict(list)
-        self._by_name: dict[str, Path] = {}
-        for path in sorted(self.folder.rglob("*")):
-            if path.suffix.lower() == ".png" and not path.name.startswith("."):
-                self._by_name[path.relative_to(self.folder).with_suffix("").as_posix()] = path
-                self._by_frame[kitti_identity(path.resolve()).frame].append(path)
+        self._by_frame: dict[str | None, list[tuple[Identity, Path]]] = defaultdict(list)
+        self._by_name: dict[str, list[Path]] = defaultdict(list)
+        for path in depth_pngs(self.folder):
+            self._by_name[path.relative_to(self.folder).with_suffix("").as_posix()].append(path)
+            # Resolved, so that the folders above a relative argument count too.
+            identity = kitti_identity(path.resolve())
+            self._by_frame[identity.frame].append((identity, path))
 
     def check(self, frames: Sequence[str]) -> None:
-        """Look for each frame's file."""
+        """Look for each frame's file: one for each, and each for one."""
+        taken: dict[Path, str] = {}
         for name in frames:
-            self._find(name)
+            path = self._find(name)
+            if taken.setdefault(path, name) != name:
+                raise DataError(
+                    f"{path} fits two frames, {taken[path]} and {name}; expected a name that tells drive, frame and camera "
+                    "apart."
+                )
 
     def __call__(self, item: Mapping[str, Any]) -> Prediction:
         """The frame's depth map; 0 where it leaves a pixel empty."""
@@ -155,18 +162,18 @@ class FolderPredictor(Predictor):
         return Prediction(depth)
 
     def _find(self, name: str) -> Path:
-        if name in self._by_name:
-            return self._by_name[name]
-        wanted = kitti_identity(Path(name))
-        candidates = self._by_frame[wanted.frame] if wanted.frame is not None else []
-        fitting = [path for path in candidates if kitti_identity(path.resolve()).fits(wanted)]
-        if len(fitting) != 1:
-            found = f"{len(fitting)} files fit it, {fitting[0]} and {fitting[1]}" if fitting else "no file fits it"
+        found = self._by_name.get(name, [])
+        if not found:
+            wanted = kitti_identity(Path(name))
+            found = fitting(wanted, self._by_frame.get(wanted.frame, [])) if wanted.frame is not None else []
+        if len(found) > 1:
+            raise DataError(f"{self.folder}: {len(found)} files fit frame {name}, {found[0]} and {found[1]}; expected one.")
+        if not found:
             first = next(iter(self._by_name))
             raise DataError(
-                f"{self.folder}: {found} of frame {name}; its {len(self._by_name)} PNGs are named like {first}.png."
+                f"{self.folder}: no file fits frame {name}; its {len(self._by_name)} PNGs are named like {first}.png."
             )
-        return fitting[0]
+        return found[0]
 
     def _cropped(self, depth: np.ndarray, path: Path) -> np.ndarray:
         frame = Frame({DEPTH.name: depth}, {DEPTH.name: DEPTH}, None, {"sample_id": path.name})

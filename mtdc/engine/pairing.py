@@ -53,6 +53,12 @@ def kitti_identity(path: Path) -> Identity:
     return Identity(*(found[-1] if found else None for found in (drives, frames, cameras)))
 
 
+def fitting(wanted: Identity, candidates: Sequence[tuple[Identity, Path]]) -> list[Path]:
+    """Files of a frame, of those with its frame number: the ones that say all of it, else those that don't contradict it."""
+    same = [path for identity, path in candidates if identity == wanted]
+    return same or [path for identity, path in candidates if identity.fits(wanted)]
+
+
 def pair_folders(ground_truth: Path, prediction: Path) -> list[Pair]:
     """Pair every ground-truth PNG with its prediction: by relative path, else by KITTI's drive, frame and camera.
 
@@ -122,17 +128,16 @@ def _pair_by_identity(truths: list[Path], predictions: list[Path]) -> dict[Path,
     for truth in truths:
         wanted = kitti_identity(truth.resolve())
         candidates = by_frame[wanted.frame] if wanted.frame is not None else []
-        fitting = [path for identity, path in candidates if identity == wanted]
-        fitting = fitting or [path for identity, path in candidates if identity.fits(wanted)]
-        if len(fitting) > 1:
-            raise DataError(f"{truth} fits {len(fitting)} predictions, {fitting[0]} and {fitting[1]}; expected one.")
-        if fitting:
-            if fitting[0] in taken:
+        found = fitting(wanted, candidates)
+        if len(found) > 1:
+            raise DataError(f"{truth} fits {len(found)} predictions, {found[0]} and {found[1]}; expected one.")
+        if found:
+            if found[0] in taken:
                 raise DataError(
-                    f"{fitting[0]} fits two ground truth files, {taken[fitting[0]]} and {truth}; "
+                    f"{found[0]} fits two ground truth files, {taken[found[0]]} and {truth}; "
                     "expected a name that tells drive, frame and camera apart."
                 )
-            taken[fitting[0]], pairs[truth] = truth, fitting[0]
+            taken[found[0]], pairs[truth] = truth, found[0]
     return pairs
 
 

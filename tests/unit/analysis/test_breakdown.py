@@ -192,20 +192,20 @@ def test_dense_depth_finds_edges_and_is_measured_only_where_asked():
     dense = np.full((21, 40), 30.0)
     dense[:, 20:] = 10.0
     truth = np.zeros_like(dense)
-    truth[::2, ::10] = dense[::2, ::10]
-    truth[0, 18] = 30.0
-    answered = np.full_like(dense, 30.0)
+    truth[::2, ::16] = dense[::2, ::16]
+    answered = np.full_like(dense, 33.0)
     breakdown, whole = Breakdown(), Breakdown(truth="dense")
     for one in (breakdown, whole):
         one.add(item(truth, dense=dense), answer(answered))
     rows = rows_of(breakdown)
-    # Columns 0, 10, 20, 30 in 11 rows, and one more pixel; the step is between columns 19 and 20.
-    assert rows["all", "all"].pixels == 45
-    assert (rows["edge", "edge"].pixels, rows["edge", "edge"].frames) == (12, 1)
-    assert rows["edge", "edge"].mae_mm == pytest.approx(20_000 * 11 / 12)
+    # Columns 0, 16 and 32 in 11 rows, too far apart to tell a step, which is between columns 19 and 20.
+    assert not edges_between_known(truth).any()
+    assert (rows["all", "all"].pixels, rows["edge", "edge"].pixels, rows["edge", "away"].pixels) == (33, 11, 22)
+    assert rows["edge", "edge"].mae_mm == pytest.approx(3000)
+    assert rows["edge", "away"].mae_mm == pytest.approx((3000 + 23_000) / 2)
     rows = rows_of(whole)
     assert (rows["all", "all"].pixels, rows["edge", "edge"].pixels) == (21 * 40, 21 * 8)
-    assert rows["all", "all"].mae_mm == pytest.approx(10_000)
+    assert rows["all", "all"].mae_mm == pytest.approx((3000 + 23_000) / 2)
 
 
 def road_and_box(generator, share, noise):
