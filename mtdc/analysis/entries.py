@@ -63,7 +63,7 @@ def depth_pngs(folder: Path) -> list[Path]:
 def _longer(entry: Entry, shared: bool) -> str:
     if not shared or entry.checkpoint is None:
         return entry.name
-    return f"{entry.name} {entry.checkpoint.parent.name}/{entry.checkpoint.stem}".replace("/", "-")
+    return f"{entry.name} {entry.checkpoint.resolve().parent.name}/{entry.checkpoint.stem}".replace("/", "-")
 
 
 def _parse(text: str) -> tuple[str | None, Entry]:
