@@ -19,6 +19,7 @@ from ..errors import DataError
 from ..metrics.functional import interpolate_background
 from ..metrics.regions import (
     BANDS_M,
+    INDOOR_BANDS_M,
     class_regions,
     depth_edges,
     distance_bands,
@@ -34,6 +35,8 @@ from .predictors import Prediction
 GROUPS = ("all", "distance", "class", "row", "given", "edge")
 #: Bands of equal height that a picture's rows are put in.
 ROW_BANDS = 8
+#: Greatest limit of predictions, in metres, by which a protocol is one for rooms.
+ROOM_M = 20.0
 RESAMPLES, SEED = 2000, 0
 #: Squared error, absolute error and pixels of one frame's part of a region.
 _Sums = tuple[float, float, int]
@@ -95,7 +98,8 @@ class Breakdown:
         classes: Names of the data set's classes, where its frames have labels; None: no group "class".
         clamp_m: Predictions are limited to this range first, as the metric does it; None: not at all.
         fill_holes: Fill pixels that the prediction leaves at 0 first, as KITTI's benchmark does.
-        bands_m: Bounds of the distance bands in metres; the last has no end.
+        bands_m: Bounds of the distance bands in metres; the last has no end. None: those of a room where predictions are
+            limited to ``ROOM_M`` or less, else those of a street.
         truth: "depth": errors against the ground truth; "dense": against the depth of every pixel, in frames that have it.
     """
 
@@ -104,11 +108,13 @@ class Breakdown:
         classes: Sequence[str] | None = None,
         clamp_m: tuple[float, float] | None = None,
         fill_holes: bool = False,
-        bands_m: Sequence[float] = BANDS_M,
+        bands_m: Sequence[float] | None = None,
         truth: str = "depth",
     ) -> None:
         if truth not in ("depth", "dense"):
             raise ValueError(f"truth='{truth}'; expected 'depth' or 'dense'")
+        if bands_m is None:
+            bands_m = INDOOR_BANDS_M if clamp_m is not None and clamp_m[1] <= ROOM_M else BANDS_M
         if list(bands_m) != sorted(set(bands_m)) or not len(bands_m):
             raise ValueError(f"bands_m={tuple(bands_m)} must rise")
         self.classes = None if classes is None else tuple(classes)

@@ -132,10 +132,20 @@ def test_predictions_are_filled_and_limited_as_the_metric_does_it():
     assert rows_of(breakdown)["all", "all"].mae_mm == pytest.approx(1000 * (10 + 50 + 10 + 150) / 4)
 
 
-def test_bands_are_the_callers():
-    breakdown = Breakdown(bands_m=INDOOR_BANDS_M)
-    breakdown.add(item([[0.5, 1.5, 5.0, 9.0]]), answer([[0.5, 1.5, 5.0, 9.0]]))
-    assert [row.region for row in breakdown.table() if row.group == "distance"] == ["0_1m", "1_2m", "4_6m", "8m_on"]
+def test_bands_are_the_callers_or_the_protocols():
+    depth = [[0.5, 1.5, 5.0, 9.0]]
+    indoors, outdoors = ["0_1m", "1_2m", "4_6m", "8m_on"], ["0_20m"]
+    cases = [
+        ({"bands_m": INDOOR_BANDS_M}, indoors),
+        ({"clamp_m": (0.1, 10.0)}, indoors),
+        ({"clamp_m": (0.9, 100.0)}, outdoors),
+        ({}, outdoors),
+        ({"bands_m": (0, 5), "clamp_m": (0.1, 10.0)}, ["0_5m", "5m_on"]),
+    ]
+    for options, expected in cases:
+        breakdown = Breakdown(**options)
+        breakdown.add(item(depth), answer(depth))
+        assert [row.region for row in breakdown.table() if row.group == "distance"] == expected
     with pytest.raises(ValueError, match="must rise"):
         Breakdown(bands_m=(0, 3, 2))
 
