@@ -11,6 +11,12 @@ def diamond(size: int) -> np.ndarray:
     return (offsets[:, None] + offsets <= size // 2).astype(np.uint8)
 
 
+def cross(size: int) -> np.ndarray:
+    """Window of the middle row and the middle column: ``(size, size)`` uint8."""
+    middle = np.arange(size) == size // 2
+    return (middle[:, None] | middle).astype(np.uint8)
+
+
 def square(size: int) -> np.ndarray:
     """Full window: ``(size, size)`` uint8."""
     return np.ones((size, size), dtype=np.uint8)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from support import named
 
+from mtdc.errors import DataError
 from mtdc.registry import CLASSICAL, build
 
 SHAPES = ((1, 1), (1, 9), (9, 1), (2, 3), (37, 53), (64, 96))
@@ -29,13 +30,30 @@ def points(shape, *pixels):
     return depth
 
 
-def complete(name, sparse):
+def photo(shape, seed=7):
+    """RGB 0..255 of two plain surfaces with noise, so that edges, flat parts and texture are in it."""
+    generator = np.random.default_rng(seed)
+    image = generator.normal(0, 6, (*shape, 3)) + np.where(np.arange(shape[1]) < shape[1] // 2, 60, 170)[:, None]
+    return image.clip(0, 255).astype(np.float32)
+
+
+def answer(method, sparse, image=None):
+    """What the network asks for: the photo goes to those alone that need it."""
+    if "image" in method.needs:
+        return method(sparse, photo(sparse.shape) if image is None else image)
+    return method(sparse)
+
+
+def complete(name, sparse, image=None):
     """The answer, after the checks that hold for each."""
     method, before = make(name), sparse.copy()
+    image = photo(sparse.shape) if image is None else image
+    image_before = image.copy()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        depth = method(sparse)
+        depth = answer(method, sparse, image)
     assert np.array_equal(sparse, before), "the input was changed"
+    assert np.array_equal(image, image_before), "the image was changed"
     assert depth.shape == sparse.shape
     assert depth.dtype == np.float32
     assert np.isfinite(depth).all()
@@ -87,7 +105,8 @@ def test_constant_map_stays_constant(name):
 @pytest.mark.parametrize("name", named(CLASSICAL))
 def test_twice_the_depth_gives_twice_the_answer(name):
     sparse = scene((45, 61), 0.05)
-    assert make(name)(2 * sparse) == pytest.approx(2 * make(name)(sparse), rel=1e-6)
+    twice = answer(make(name), 2 * sparse) == pytest.approx(2 * answer(make(name), sparse), rel=1e-6)
+    assert twice != make(name).knows_metres
 
 
 @pytest.mark.parametrize("name", named(CLASSICAL))
@@ -97,23 +116,43 @@ def test_values_that_are_no_depth_count_as_not_measured(name):
     for value in (np.nan, -3.0, np.inf, -np.inf):
         spoilt = sparse.copy()
         spoilt[tuple(holes[::3].T)] = value
-        assert np.array_equal(make(name)(spoilt), make(name)(sparse))
-        assert not make(name)(np.full((5, 7), value, dtype=np.float32)).any()
+        assert np.array_equal(answer(make(name), spoilt), answer(make(name), sparse))
+        assert not answer(make(name), np.full((5, 7), value, dtype=np.float32)).any()
 
 
 @pytest.mark.parametrize("name", named(CLASSICAL))
 def test_views_and_other_memory_orders_give_the_same(name):
     sparse = scene((45, 61), 0.05)
-    expected = make(name)(sparse)
+    expected = answer(make(name), sparse)
     wide = np.zeros((90, 70), dtype=np.float32)
     wide[::2, 5:66] = sparse
-    assert np.array_equal(make(name)(wide[::2, 5:66]), expected)
-    assert np.array_equal(make(name)(np.asfortranarray(sparse)), expected)
+    planes = np.ascontiguousarray(photo(sparse.shape).transpose(2, 0, 1)).transpose(1, 2, 0)
+    assert np.array_equal(answer(make(name), wide[::2, 5:66], planes), expected)
+    assert np.array_equal(answer(make(name), np.asfortranarray(sparse)), expected)
 
 
 @pytest.mark.parametrize("name", named(CLASSICAL))
 def test_calls_leave_no_state(name):
     method = make(name)
-    first = method(scene((45, 61), 0.05))
-    method(scene((20, 33), 0.3, seed=1))
-    assert np.array_equal(method(scene((45, 61), 0.05)), first)
+    first = answer(method, scene((45, 61), 0.05))
+    answer(method, scene((20, 33), 0.3, seed=1))
+    assert np.array_equal(answer(method, scene((45, 61), 0.05)), first)
+
+
+@pytest.mark.parametrize("name", named(CLASSICAL))
+def test_the_photo_matters_to_those_that_need_it_and_may_be_plain(name):
+    sparse = scene((45, 61), 0.05)
+    for value in (0.0, 255.0):
+        complete(name, sparse, np.full((45, 61, 3), value, dtype=np.float32))
+    same = np.array_equal(complete(name, sparse), complete(name, sparse, photo(sparse.shape)[:, ::-1].copy()))
+    assert same == ("image" not in make(name).needs)
+
+
+@pytest.mark.parametrize("name", [name for name in named(CLASSICAL) if "image" in make(name).needs])
+def test_a_missing_or_wrong_photo_is_said_in_one_line(name):
+    sparse = scene((45, 61), 0.05)
+    with pytest.raises(DataError, match=rf"^{name} needs the photo too, and there is none: give image=\(45, 61, 3\)"):
+        make(name)(sparse)
+    for shape in ((45, 61), (3, 45, 61), (45, 60, 3), (45, 61, 4)):
+        with pytest.raises(DataError, match=rf"^{name}: image must be \(45, 61, 3\)"):
+            make(name)(sparse, np.zeros(shape, dtype=np.float32))

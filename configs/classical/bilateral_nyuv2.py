@@ -1,0 +1,4 @@
+# Completion without weights on NYUv2: bilateral. Evaluate it as it is; there is nothing to train.
+_base_ = ['../_base_/datasets/nyuv2.py', '../_base_/runtime.py']
+
+model = dict(type='MultiTaskModel', network=dict(type='ClassicalNetwork', method=dict(type='Bilateral')))
