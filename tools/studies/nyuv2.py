@@ -24,6 +24,12 @@ VARIANTS = {
     "semantics": Variant("ablation/bss_nyuv2", "semantics in place of the image"),
     "all": Variant("ablation/all_tasks_nyuv2", "image, normals and semantics"),
 }
+#: Probes: auxiliary weights with which gradients on shared parameters are about as long as depth's; the configs' are longer.
+PROBES = {
+    "bis_even": Variant("aux_image_nyuv2", "B + I + S, w_img = 5e-5", {"image": 5e-5}),
+    "normals_even": Variant("ablation/bns_nyuv2", "normals in place of the image, weight 0.25", {"normals": 0.25}),
+    "semantics_even": Variant("ablation/bss_nyuv2", "semantics in place of the image, weight 0.1", {"semantics": 0.1}),
+}
 #: Measures of the other tasks: heading, and key of the CSV file.
 AUXILIARY = {
     "image, PSNR dB": "image/psnr",
@@ -60,10 +66,11 @@ class IndoorStudy(Study):
     """The study on NYUv2."""
 
     variants: ClassVar = VARIANTS
+    probes: ClassVar = PROBES
     budgets: ClassVar = {
         "half": Budget(scale=0.5, points=125, epochs=6),
-        "full": Budget(scale=1.0, points=500, epochs=6),
-        "choose": Budget(scale=0.5, points=125, epochs=6, held_back=True),
+        "full": Budget(scale=1.0, points=500, epochs=4),
+        "choose": Budget(scale=0.5, points=125, epochs=5, held_back=True),
         "smoke": Budget(scale=0.5, points=125, epochs=1, batch=2, width=2, wide=3),
     }
     tables: ClassVar = (
