@@ -283,7 +283,7 @@ def test_indoor_preparation_goes_on_and_refuses_another_source(study, tmp_path):
         (("--study", "nyuv2"), "name its folder with --data-root"),
         (("--study", "nyuv2", "--data-root", "nowhere"), "nowhere does not exist"),
         (("--variants", "bis_stron"), "Did you mean 'bis_strong'?"),
-        (("--study", "nyuv2", "--data-root", ".", "--variants", "bis_no_image_loss"), "the study nyuv2 has no bis_no_image_loss"),
+        (("--study", "nyuv2", "--data-root", ".", "--variants", "bis_strong"), "the study nyuv2 has no bis_strong"),
     ],
 )
 def test_mistakes_are_said_in_one_line(repository, tmp_path, more, said):
