@@ -38,6 +38,8 @@ ROW_BANDS = 8
 #: Greatest limit of predictions, in metres, by which a protocol is one for rooms.
 ROOM_M = 20.0
 RESAMPLES, SEED = 2000, 0
+#: Of those, drawn at once: thousands of frames then fit into memory.
+BATCH = 100
 #: Squared error, absolute error and pixels of one frame's part of a region.
 _Sums = tuple[float, float, int]
 
@@ -214,6 +216,7 @@ def _interval(squared: np.ndarray, pixels: np.ndarray) -> tuple[float, float]:
         paired=True,
         vectorized=True,
         n_resamples=RESAMPLES,
+        batch=BATCH,
         method="percentile",
         random_state=SEED,
     ).confidence_interval
