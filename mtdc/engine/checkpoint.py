@@ -22,6 +22,7 @@ from ..metrics.functional import BENCHMARK_UNITS
 from ..model import MultiTaskModel
 from .archive import load_archive
 from .config import settings
+from .tensor_file import SUFFIX, read_tensor_file
 
 #: File of a work folder that holds the name of its last checkpoint.
 POINTER_NAME = "last_checkpoint"
@@ -203,11 +204,14 @@ def file_hash(path: str | Path) -> str:
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """``{"state_dict": ..., "meta": ...}`` of a checkpoint file; nothing in it is executed.
+    """``{"state_dict": ..., "meta": ...}`` of a checkpoint or of a weights file (``.safetensors``); nothing in it is executed.
 
     Raises:
         DataError: The file is missing, truncated, or no checkpoint.
     """
+    if Path(path).suffix == SUFFIX:
+        description, weights = read_tensor_file(path)
+        return {"state_dict": weights, "meta": {"keep": description.get("keep")}}
     checkpoint = load_archive(Path(path))
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
         raise DataError(f"{path}: not a checkpoint of mtdc: it has no 'state_dict'; name a .pth file that `mtdc train` wrote.")
