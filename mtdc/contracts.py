@@ -394,6 +394,8 @@ class Transform(ABC):
 
     #: ``("intrinsics",)`` where it can't work without K, which the data set then loads.
     needs: tuple[str, ...] = ()
+    #: Keys of targets that it makes, ``("gt_depth",)``: frames without a file of one have it all the same.
+    gives: tuple[str, ...] = ()
 
     @abstractmethod
     def __call__(self, frame: Frame, generator: np.random.Generator) -> Frame:

@@ -167,7 +167,9 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     steps = list(dict.fromkeys(row[across] for row in rows))
     lines = [f"| RMSE / MAE, mm | {' | '.join(steps)} |", "|---" * (len(steps) + 1) + "|"]
     for model in dict.fromkeys(row["model"] for row in rows):
-        cells = {row[across]: f"{float(row['rmse_mm']):.0f} / {float(row['mae_mm']):.0f}" for row in rows if row["model"] == model}
+        cells = {
+            row[across]: f"{float(row['rmse_mm']):.0f} / {float(row['mae_mm']):.0f}" for row in rows if row["model"] == model
+        }
         lines.append(f"| {model} | {' | '.join(cells.get(step, '') for step in steps)} |")
     return "\n".join(lines) + "\n"
 

@@ -72,14 +72,14 @@ class Frames:
         data = self._build((DEPTH,))
         if len(data) == 0:
             raise DataError("test_dataloader: the data set has no frame.")
-        if not data.count(DEPTH):
+        if not data.known(DEPTH):
             root = cfg.test_dataloader.dataset.get("data_root")
             raise DataError(f"split '{data.split}' of {root} has no ground truth, so nothing can be measured.")
         if extra:
             # Nobody asked for these: that some or all frames lack them is nothing to say.
             with without_warnings():
                 offered = self._build((DEPTH, *OPTIONAL))
-                there = tuple(row for row in OPTIONAL if offered.count(row))
+                there = tuple(row for row in OPTIONAL if offered.known(row))
                 data = self._build((DEPTH, *there)) if there else data
         self.data = data
         count = len(data) if limit is None else min(limit, len(data))

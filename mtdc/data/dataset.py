@@ -80,8 +80,13 @@ class DepthDataset(Dataset[dict[str, Any]], ABC):
     split: str | None = None
 
     def count(self, row: Field) -> int:
-        """Number of frames that have a known map of a field; all of them, unless a data set knows better."""
+        """Number of frames that are stored with a known map of a field; all of them, unless a data set knows better."""
         return len(self)
+
+    def known(self, row: Field) -> int:
+        """Number of frames that come with a field: those stored with it, or all where a transform makes it as a target."""
+        made = any(row.target_key in transform.gives for transform in self.transforms)
+        return len(self) if made else self.count(row)
 
     @abstractmethod
     def load(self, index: int) -> Frame:

@@ -12,7 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
+from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
+
+from ..errors import DataError
 
 #: Bins of the histogram and standard deviation of its smoothing, as parts of the mean step between lines.
 _BIN, _SMOOTH = 1 / 20, 1 / 8
@@ -20,6 +23,15 @@ _BIN, _SMOOTH = 1 / 20, 1 / 8
 _VALLEY = 0.8
 #: Degrees by which a frame's roll may differ from the mount's: the car's motion is taken out of scans, and calibrations differ.
 _ROLLS = (-0.2, -0.1, 0.0, 0.1, 0.2)
+#: Mean degrees from line to line of KITTI's HDL-64.
+KITTI_STEP = 26.9 / 64
+#: A sensor that is looked for: bounds of its place in metres (right, above, behind) and of its pitch and roll in degrees; where
+#: the search starts (above, behind), and its first steps.
+_BOUNDS = ((-1.0, 1.0), (-0.5, 1.5), (-1.0, 2.0), (-6.0, 6.0), (-6.0, 6.0))
+_STARTS = tuple((above, behind) for above in (0.0, 0.3, 0.6) for behind in (0.0, 0.4, 0.8))
+_FIRST_STEPS = (0.1, 0.1, 0.2, 2.0, 1.0)
+#: Lines are there where points lie this close to theirs, and lines so evenly, as parts of the step.
+_THICKNESS, _UNEVEN, _MOST = 1 / 8, 0.1, 75
 
 
 @dataclass(frozen=True)
@@ -107,3 +119,62 @@ def _valleys(counts: np.ndarray) -> np.ndarray:
             # A shoulder and no valley: the line goes on, and its peak is here.
             peak, lowest = count, np.inf
     return np.asarray(borders, dtype=np.int64)
+
+
+def lines_of(points: np.ndarray, step: float | None, name: str) -> np.ndarray:
+    """Number of each point's line, 0 = the highest: ``(N, 3)`` metres in the camera's frame -> ``(N,)``.
+
+    Args:
+        points: Measured points.
+        step: Mean degrees between lines of a sensor whose place is then found from the points; None: KITTI's, in its place.
+        name: The frame, for messages.
+
+    Raises:
+        DataError: The points lie on no lines that are so far apart.
+    """
+    if not len(points):
+        return np.zeros(0, dtype=np.int64)
+    if step is None:
+        return line_numbers(sharpest(points, KITTI_MOUNT, KITTI_STEP), KITTI_STEP)
+    seen = elevations(points, find_mount(points, step))
+    numbers = line_numbers(seen, step)
+    inside = [seen[numbers == number] for number in np.unique(numbers)]
+    # Of most lines: at the scan's ends some hold a few points alone.
+    thickness = float(np.percentile([part.std() for part in inside], _MOST))
+    gaps = -np.diff([part.mean() for part in inside])
+    gap = float(np.median(gaps)) if len(gaps) else float("nan")
+    even = bool(len(gaps)) and float(np.percentile(np.abs(gaps - step), _MOST)) <= _UNEVEN * step
+    if not (even and thickness <= _THICKNESS * step):
+        raise DataError(
+            f"{name}: its {len(points)} points lie on no lines {step:g} degrees apart ({len(inside)} found, {gap:.2f} degrees "
+            f"apart and {thickness:.2f} thick); name the sensor's own step, or hold back points with every=N."
+        )
+    return numbers
+
+
+def find_mount(points: np.ndarray, step: float) -> Mount:
+    """Where a sensor with one block of beams stands: there the histogram of elevations is the sharpest.
+
+    Nelder and Mead's search (The Computer Journal 1965) from several starts; the same for the same points.
+
+    Args:
+        points: ``(N, 3)`` metres in the camera's frame.
+        step: Mean degrees between neighbouring lines.
+    """
+    edges = np.arange(-90, 90, step * _BIN)
+
+    def mount(place: np.ndarray) -> Mount:
+        right, above, behind, pitch, roll = map(float, place)
+        return Mount(right, (above, above), behind, pitch, roll, blocks=-90.0)
+
+    def blur(place: np.ndarray) -> float:
+        counts = np.histogram(elevations(points, mount(place)), edges)[0].astype(np.float64)
+        return -float((gaussian_filter1d(counts, _SMOOTH / _BIN / 2) ** 2).sum())
+
+    found = []
+    for above, behind in _STARTS:
+        start = np.array((0.0, above, behind, 0.0, 0.0))
+        simplex = np.vstack((start, start + np.diag(_FIRST_STEPS)))
+        options = {"initial_simplex": simplex, "maxiter": 250}
+        found.append(minimize(blur, start, method="Nelder-Mead", bounds=_BOUNDS, options=options))
+    return mount(min(found, key=lambda one: float(one.fun)).x)

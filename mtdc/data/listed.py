@@ -89,7 +89,7 @@ class ListedDataset(WholeDepthDataset):
             if missing:
                 raise DataError(f"{len(missing)} of {len(frames)} frames in {place} have no intrinsics, first {missing[0]}.")
         for row in self.targets:
-            there = self.count(row)
+            there = self.known(row)
             if there < len(frames):
                 _log.warning(
                     "%s: %d of %d frames have a file of the target '%s'; it is unknown in the others.",

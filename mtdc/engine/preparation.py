@@ -261,14 +261,14 @@ def check_targets(model: MultiTaskModel, data: DepthDataset) -> None:
     """
     for name, task in model.network.tasks.items():
         made_from = [TARGET_FIELDS[key] for key in task.needs if key in TARGET_FIELDS]
-        if data.count(task.field) == 0 and not (made_from and all(data.count(row) for row in made_from)):
+        if data.known(task.field) == 0 and not (made_from and all(data.known(row) for row in made_from)):
             raise DataError(
                 f"no training frame has the target of task '{name}', so it would learn nothing. Add the files (the warning "
                 f"above says where they are looked for), or leave the task out: --cfg-options model.network.tasks.{name}=None."
             )
         for term, loss in task.losses.items():
             for key in loss.reads:
-                if key in TARGET_FIELDS and data.count(TARGET_FIELDS[key]) == 0:
+                if key in TARGET_FIELDS and data.known(TARGET_FIELDS[key]) == 0:
                     raise DataError(
                         f"no training frame has '{key}', which the loss '{term}' of task '{name}' reads. Add the files, or "
                         f"leave the loss out: --cfg-options model.network.tasks.{name}.losses.{term}=None."

@@ -281,7 +281,7 @@ def evaluate(
         inputs, targets = model.fields_to_measure(targets)
         data = build_dataset(cfg.test_dataloader.dataset, "test_dataloader.dataset", model, targets, seed_of(cfg), inputs)
         test_loader = loader(cfg, "test_dataloader", data)
-        if save_depth is None and targets and not any(data.count(field) for field in targets):
+        if save_depth is None and targets and not any(data.known(field) for field in targets):
             raise DataError(
                 f"split '{data.split}' of {cfg.test_dataloader.dataset.get('data_root')} has no ground truth, so nothing can "
                 "be measured. To write depth maps: --submission OUT.zip for KITTI's server, or --save-depth DIR for PNGs alone."

@@ -59,6 +59,8 @@ def test_maps_fields_and_intrinsics_stay_together(name, size):
         assert array.shape == (after.size if row.channels == 1 else (*after.size, row.channels)), key
         assert array.dtype == before.maps[key].dtype, key
         assert to_tensor(array, row).dtype == row.dtype
+        if key in make(name).gives:
+            continue  # a target of its own making; tests/unit/data/test_hold_back.py looks at it
         if not row.interpolated and not (key == "sparse_depth" and name in NEW_DEPTHS):
             known = np.abs(before.maps[key]) if row.kind == "normals" else before.maps[key]
             values = np.abs(array) if row.kind == "normals" else array
@@ -73,8 +75,9 @@ def test_every_map_moves_as_the_depth_does(name):
     before.maps["gt_sky"] = before.maps["gt_depth"].copy()
     before.maps["gt_semantics"] = before.maps["gt_depth"].astype(np.int64)
     after = make(name)(before, np.random.default_rng(0))
-    np.testing.assert_array_equal(after.maps["gt_sky"], after.maps["gt_depth"])
-    np.testing.assert_array_equal(after.maps["gt_semantics"], after.maps["gt_depth"])
+    if "gt_depth" not in make(name).gives:
+        np.testing.assert_array_equal(after.maps["gt_sky"], after.maps["gt_depth"])
+    np.testing.assert_array_equal(after.maps["gt_semantics"], after.maps["gt_sky"])
 
 
 @pytest.mark.parametrize("name", names())

@@ -160,7 +160,7 @@ class KittiDepthCompletion(DepthDataset):
             self._check_target(row)
 
     def _check_target(self, row: Field) -> None:
-        kind, with_file = _kind(row), self.count(row)
+        kind, with_file = _kind(row), self.known(row)
         if kind is None or with_file == len(self):
             return
         places = f"looked in {self.layout.looked_for(kind)} of {self.layout.root}"

@@ -189,7 +189,7 @@ class NYUv2(WholeDepthDataset):
                     f"input '{row.name}'."
                 )
         for row in self.targets:
-            there = self.count(row)
+            there = self.known(row)
             if there < len(self):
                 hint = f" {MAPPING_FILE} beside the file names its classes." if isinstance(self.source, LabelledFile) else ""
                 _log.warning(

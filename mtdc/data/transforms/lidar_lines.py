@@ -21,11 +21,11 @@ import numpy as np
 from ...contracts import Transform
 from ...registry import TRANSFORMS
 from ...structures import INTRINSICS, Frame
-from ..lidar_lines import KITTI_MOUNT, elevations, line_numbers, sharpest
+from ..lidar_lines import KITTI_MOUNT, KITTI_STEP, elevations, line_numbers, sharpest
 from ..sparse_points import known_intrinsics, measured_points, sparse_of, with_sparse
 
 #: Degrees from the first to the last beam of the sensors that ``of`` lines are spread over: an HDL-64's.
-_FIELD = 26.9
+_FIELD = 64 * KITTI_STEP
 #: From this part of measured pixels on a map counts as dense: a LiDAR's 64 lines fill 6 %.
 _DENSE = 0.25
 
