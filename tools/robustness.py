@@ -1,13 +1,13 @@
 """Measure many models as the sensor gets worse, one row of a CSV file a model and case (docs/robustness.md).
 
-    python tools/robustness.py classical/linear_kitti unet_street:epoch_38.pth --data-root data/kitti --split val --out kitti.csv
-    python tools/robustness.py classical/linear_kitti --data other_sensors/held_back_folder --data-root mine --curves --out mine.csv
+    python tools/robustness.py classical/linear_kitti unet_street:epoch_38.pth --data-root data/kitti --out kitti.csv
+    python tools/robustness.py classical/linear_kitti --data other_sensors/held_back_folder --data-root DIR --curves --out my.csv
     python tools/robustness.py --out kitti.csv --table lines --plot lines.svg
 
 Models are named as in `mtdc analyze`, which draws such curves for a few of them into a report; this is for many models and long
-runs: a case's rows are written when they are measured, and a row that is in the file is not measured again. A file is of one test set:
---title says which rows belong together where several runs write into one file. `--curves` without names measures the
-frames as they are. With --table or --plot and no models, nothing is measured.
+runs: a case's rows are written when they are measured, and a row that is in the file is not measured again. Where
+several runs write into one file --title says which rows belong together. `--curves` without names measures the frames as they
+are. With --table or --plot and no models, nothing is measured.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from mtdc.commands.train import add_options
+
     parser = argparse.ArgumentParser(
         prog="robustness", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -56,10 +58,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--title", metavar="NAME", help="what the rows' column `data` says; default: the data root's name")
     add("--frames", type=int, metavar="N", help="so many frames, spread over the split; default: all")
     add("--curves", nargs="*", default=["drop", "lines"], metavar="NAME", help="drop, lines, or none (default: both)")
-    add("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="overrides of --data")
     add("--device", metavar="NAME", help="where networks run; default: a GPU where there is one")
     add("--table", metavar="CURVE", help="print a Markdown table of a curve: drop, lines, as_is")
     add("--plot", type=Path, metavar="FILE", help="draw --table's curve as SVG")
+    add_options(parser)
     return parser
 
 
@@ -110,7 +112,7 @@ def _measure(args: argparse.Namespace, rows: list[dict[str, Any]]) -> list[dict[
     title = args.title or frames.root.resolve().name
     done = {tuple(row[key] for key in KEY) for row in rows}
     cases = []
-    for sweep, step in ((sweep, step) for sweep in sweeps for step in sweep.steps):
+    for sweep, step in [(one, step) for one in sweeps for step in one.steps]:
         missing = [one for one in predictors if (title, sweep.name, f"{step:g}", one.name) not in done]
         cases += [(sweep, step, missing)] if missing else []
     if not cases:
