@@ -3,14 +3,14 @@
     g = close(max over bins of dilate_bin(1 / sparse))     where g is empty: g = dilate(g)     depth = bilateral(1 / g)
 
 Near points are spread wide and far ones little, since a far surface is smaller in the image: a bin of depths has a window
-of its own. What remains is filled as by the single-scale fill, in small windows from below upwards, and smoothed by a
-bilateral filter in metres, which keeps edges.
+of its own. Gaps below each column's topmost value are filled by windows, what then is empty by the nearest answer; a
+bilateral filter in metres smooths and keeps edges.
 
 Shapes      (H, W) float32 metres, any size and density, 0 = not measured -> the same, every pixel answered.
 Test time   no weights. Measured pixels do not come back as they were. An empty map gives zeros.
-Differs     from IP-Basic (multi-scale with bilateral): true inverse depth, where max-filters see the same order; the last
-            windows double until all is filled, where the published ones leave pixels empty; the smoothing sees the whole
-            map. Bins are in metres, so twice the depth does not give twice the answer.
+Differs     from IP-Basic (multi-scale with bilateral): true inverse depth, where max-filters see the same order; what that
+            leaves empty takes the nearest answer, and medians and smoothing see the whole map. Bins are in metres, so twice
+            the depth does not give twice the answer.
 Cost        no parameters; some fifteen morphological filters and a bilateral one.
 """
 
@@ -23,11 +23,11 @@ import cv2
 import numpy as np
 
 from ..contracts import Completion
-from ..layers.morphology import cross, extend_upwards, square
-from ..layers.pixels import measured_pixels
+from ..layers.morphology import cross, square
+from ..layers.pixels import measured_pixels, nearest_measured
 from ..registry import CLASSICAL
 
-#: Sizes of the windows that fill what small gaps leave, in their order; then the last is doubled until nothing is empty.
+#: Sizes of the windows that fill what small gaps leave, in their order.
 _FILLS = (5,) * 6
 #: Size of the window of both medians and of the bilateral filter, pixels.
 _SMOOTHING = 5
@@ -109,13 +109,8 @@ class MultiScaleMorphological(Completion):
 
     def _fill(self, inverse: np.ndarray) -> np.ndarray:
         """Answer every pixel that is still 0; at least one is not."""
-        inverse = np.where(inverse == 0, cv2.dilate(inverse, square(self.window)), inverse)
-        inverse = extend_upwards(inverse)
-        sizes = list(_FILLS)
-        while (inverse == 0).any():
-            size = sizes.pop(0) if len(sizes) > 1 else sizes[0]
-            inverse = np.where(inverse == 0, cv2.dilate(inverse, square(size)), inverse)
-            if len(sizes) == 1:
-                # A window of this size sees the whole image from each of its pixels.
-                sizes[0] = min(2 * size + 1, 2 * max(inverse.shape) + 1)
-        return inverse
+        # Only below each column's topmost value: above it windows would spread near surfaces over what lies behind them.
+        below = np.logical_or.accumulate(inverse > 0, axis=0)
+        for size in (self.window, *_FILLS):
+            inverse = np.where(below & (inverse == 0), cv2.dilate(inverse, square(size)), inverse)
+        return nearest_measured(inverse, inverse > 0)
