@@ -22,7 +22,7 @@ from .errors import ConfigError, DataError, UserError
 from .structures import DepthSample, Field, Frame
 
 if TYPE_CHECKING:
-    from .infer import Completer
+    from .infer import Completer, load
 
 __version__ = "0.1.0"
 __all__ = [
@@ -47,15 +47,16 @@ __all__ = [
     "Trunk",
     "UserError",
     "Weighting",
+    "load",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """``mtdc.Completer`` brings the training engine along, and is imported when it is asked for."""
-    if name == "Completer":
-        from .infer import Completer
+    """``mtdc.Completer`` and ``mtdc.load`` bring the training engine along, and are imported when they are asked for."""
+    if name in ("Completer", "load"):
+        from . import infer
 
-        return Completer
+        return getattr(infer, name)
     raise AttributeError(f"module 'mtdc' has no attribute '{name}'")
 
 

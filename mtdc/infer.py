@@ -1,4 +1,4 @@
-"""Complete one's own sparse depth in Python: ``Completer.load('classical/nearest_kitti')(sparse_depth)``."""
+"""Complete one's own sparse depth in Python: ``mtdc.load('unet_street')(sparse_depth)``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .data.calibration import check_intrinsics
 from .data.io import check_depth
-from .errors import ConfigError, DataError
+from .errors import ConfigError, DataError, did_you_mean
 from .model import MultiTaskModel, build_model, find_device
 from .visualization.cloud import evidence_mask
 
@@ -58,24 +58,43 @@ class Completer:
 
     @classmethod
     def load(
-        cls, config: str | Path, checkpoint: str | Path | None = None, device: str | torch.device | None = None
+        cls,
+        config: str | Path,
+        checkpoint: str | Path | None = None,
+        device: str | torch.device | None = None,
+        zoo: str | Path | None = None,
     ) -> Completer:
-        """A config and its weights, ready to complete depth; what only other tasks read is dropped.
+        """A trained model, ready to complete depth; what only other tasks read is dropped.
 
         Args:
-            config: A config file, or the name of a shipped one ("classical/nearest_kitti").
-            checkpoint: The trained weights, whole or stripped; None for methods without weights.
+            config: Without a checkpoint the name of a model of the zoo ("unet_street") or its weights file
+                (``.safetensors``), which need nothing else; otherwise, and where the zoo has no such name, a config file or
+                the name of a shipped one ("classical/nearest_kitti").
+            checkpoint: The trained weights of a config, whole or stripped; None for methods without weights.
             device: Where it runs; a GPU where there is one, if not given.
+            zoo: Folder of a zoo of one's own, looked into alone; else that of MTDC_ZOO and the package's are.
 
         Raises:
-            ConfigError: Unknown or faulty config, weights missing or given to a method without any, no such device.
+            ConfigError: Unknown or faulty name or config, weights missing or given to a method without any, no such device.
             DataError: The checkpoint is missing, broken or belongs to another config.
         """
         # Imported here: a Completer around a model of one's own needs no engine.
         from .engine.checkpoint import file_hash
-        from .engine.config import load_config
+        from .engine.config import find_config, load_config, shipped_configs
         from .engine.runs import load_trained
+        from .zoo.index import entries, find_weights
 
+        weights = find_weights(config, zoo) if checkpoint is None else None
+        if weights is not None:
+            return cls._of_weights(str(config), weights, device)
+        try:
+            find_config(config)
+        except ConfigError as error:
+            known = [entry.name for entry in entries()]
+            raise ConfigError(
+                f"{config}: no model of the zoo ({', '.join(known)}), no such config file, nor a shipped config."
+                f"{did_you_mean(str(config), [*known, *shipped_configs()])}"
+            ) from error
         cfg = load_config(config)
         model = build_model(cfg.model)
         load_trained(model, None if checkpoint is None else Path(checkpoint))
@@ -85,6 +104,18 @@ class Completer:
             "checkpoint": None if checkpoint is None else file_hash(checkpoint),
         }
         completer = cls(model, device, origin)
+        completer.model.strip(keep=("depth",))
+        return completer
+
+    @classmethod
+    def _of_weights(cls, name: str, weights: Path, device: str | torch.device | None) -> Completer:
+        """The model of a weights file, which describes itself."""
+        from .engine.checkpoint import file_hash
+        from .zoo.weights import load_model
+
+        model, description = load_model(weights)
+        digest = hashlib.sha256(json.dumps(description.model, sort_keys=True).encode()).hexdigest()
+        completer = cls(model, device, {"config": name, "model": digest, "checkpoint": file_hash(weights)})
         completer.model.strip(keep=("depth",))
         return completer
 
@@ -157,6 +188,21 @@ class Completer:
                 f"the model answers NaN, infinite or negative depth at {wrong} of {dense.size} pixels: its weights are damaged."
             )
         return dense
+
+
+def load(name: str | Path, device: str | torch.device | None = None, zoo: str | Path | None = None) -> Completer:
+    """A trained model of the zoo by its name, or of a weights file, ready to complete depth: ``mtdc.load("unet_street")``.
+
+    Args:
+        name: A model's name (`mtdc zoo` lists them), a weights file, or the config of a method without weights.
+        device: Where it runs; a GPU where there is one, if not given.
+        zoo: Folder of a zoo of one's own, looked into alone.
+
+    Raises:
+        ConfigError: No such name, or no such device.
+        DataError: The weights are missing or damaged, or can't be fetched.
+    """
+    return Completer.load(name, device=device, zoo=zoo)
 
 
 def check_distance(max_distance_px: float | None) -> None:

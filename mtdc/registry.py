@@ -23,6 +23,7 @@ from .errors import ConfigError, UserError, did_you_mean
 
 ENTRY_POINT_GROUP = "mtdc.components"
 _config_path: ContextVar[tuple[str, ...]] = ContextVar("mtdc_config_path", default=())
+_registered_only: ContextVar[bool] = ContextVar("mtdc_registered_only", default=False)
 
 
 class ComponentRegistry(Registry):
@@ -74,6 +75,8 @@ class ComponentRegistry(Registry):
         self.import_folder()
         if name in self.module_dict:
             return self.module_dict[name]
+        if _registered_only.get():
+            raise ConfigError(f"{where}.type='{name}' is no registered {self.kind}.{did_you_mean(name, self.module_dict)}")
         found = _from_entry_point(name) or _from_dotted_path(name)
         if found is None:
             raise ConfigError(f"{where}.type='{name}' is not a known {self.kind}.{did_you_mean(name, self.module_dict)}")
@@ -104,6 +107,16 @@ def _from_dotted_path(name: str) -> Any:
         known = [key for key, value in vars(module).items() if inspect.isclass(value)]
         raise ConfigError(f"module '{module_name}' has no '{attribute}'.{did_you_mean(attribute, known)}")
     return getattr(module, attribute)
+
+
+@contextmanager
+def registered_parts_only() -> Iterator[None]:
+    """Build from registered parts alone inside the block: no look-up imports a module, whatever a config names."""
+    token = _registered_only.set(True)
+    try:
+        yield
+    finally:
+        _registered_only.reset(token)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ INPUT is a 16-bit depth PNG (metres * 256 or --depth-scale, 0 = not measured), a
 DIR/depth/NAME.png (metres * 256), DIR/valid/NAME.png (255 where the scan says something about a pixel, else 0),
 DIR/color/NAME.png (near warm, far cool), and where the camera is known (--intrinsics or --calib) DIR/cloud/NAME.ply.
 
-    mtdc complete scans/ --model classical/nearest_kitti --out completed
+    mtdc complete scans/ --model unet_street --out completed
     mtdc complete 0000000005.bin --calib 2011_09_26 --model classical/nearest_kitti --out completed
     mtdc complete scan.pcd --calib camera.yaml --model classical/nearest_kitti --out completed
 """
@@ -30,8 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "inputs", nargs="+", type=_named, metavar="INPUT", help="depth PNG, NPY, cloud (.bin, .ply, .pcd), or a folder of them"
     )
-    parser.add_argument("--model", required=True, metavar="CONFIG", help="a config file or the name of a shipped config")
-    parser.add_argument("--checkpoint", metavar="FILE", help="trained weights (not for methods without weights)")
+    parser.add_argument("--model", required=True, metavar="MODEL",
+                        help="a name of the zoo (`mtdc zoo`), a weights file (.safetensors), a config file, or the name of a "
+                             "shipped config")  # fmt: skip
+    parser.add_argument("--checkpoint", metavar="FILE", help="trained weights of a config (the zoo's models have theirs)")
     parser.add_argument(
         "--out", required=True, type=lambda text: Path(_named(text)), metavar="DIR", help="folder that results are written to"
     )

@@ -227,13 +227,18 @@ def _is_plain_tensor(value: Any) -> bool:
     return isinstance(value, torch.Tensor) and value.layout == torch.strided and value.device.type == "cpu"
 
 
-def load_weights(model: MultiTaskModel, path: str | Path) -> dict[str, Any]:
+def load_weights(model: MultiTaskModel, path: str | Path, checkpoint: dict[str, Any] | None = None) -> dict[str, Any]:
     """Load a checkpoint strictly; a stripped one strips the model first. Returns the checkpoint's meta.
+
+    Args:
+        model: The model.
+        path: The checkpoint's file.
+        checkpoint: What it holds, where it was read before.
 
     Raises:
         DataError: The checkpoint belongs to another architecture (the text says which keys differ), or holds NaN.
     """
-    checkpoint = read_checkpoint(path)
+    checkpoint = read_checkpoint(path) if checkpoint is None else checkpoint
     keep = checkpoint["meta"].get("keep")
     if keep and model.keep is None:
         try:

@@ -27,10 +27,11 @@ ALLOWED = {
     "model": GROUND | {"data", "gradients"},
     "visualization": GROUND | {"data"},
     "engine": GROUND | {"arguments", "data", "metrics", "model", "visualization", "compatibility", "interruption"},
-    "infer": GROUND | {"data", "model", "engine", "visualization"},
+    "zoo": GROUND | {"arguments", "data", "metrics", "model", "engine", "visualization"},
+    "infer": GROUND | {"data", "model", "engine", "visualization", "zoo"},
     "complete_files": GROUND | {"data", "model", "engine", "visualization", "infer"},
     "analysis": GROUND | {"data", "metrics", "model", "visualization", "engine"},
-    "commands": {"errors", "interruption", "engine", "infer", "complete_files", "data", "analysis"},
+    "commands": {"errors", "interruption", "engine", "infer", "complete_files", "data", "analysis", "zoo"},
     "__init__": GROUND | {"infer"},
     "__main__": {"commands"},
 }

@@ -1,0 +1,71 @@
+"""Publish a trained model in a zoo: strip it, store it in half precision, try the stored file, and write it into the index.
+
+    mtdc publish work_dirs/unet_street --zoo my_zoo --name my_street --title "U-Net from a fill" --licence Apache-2.0
+        --data "420 frames of the street world" --minutes 30 --machine "1 core of an AMD EPYC"
+        --result work_dirs/unet_street/test/result.json "24 frames of KITTI val"
+
+The stored file is loaded back and must predict what the checkpoint does; what it is worth on streets that the package draws is
+measured and written down. Results of `mtdc test` with the same weights are added by --result. MTDC_ZOO=my_zoo then makes
+`mtdc.load('my_street')` find it. The skeleton of its card is written where there is none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+from pathlib import Path
+
+from ..errors import ConfigError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("work_dir", metavar="WORK_DIR", type=Path, help="folder of a run: its config and its checkpoints")
+    parser.add_argument("--config", metavar="CONFIG", help="the run's config; default: the one in WORK_DIR")
+    parser.add_argument("--checkpoint", metavar="FILE", type=Path, help="the weights; default: WORK_DIR's last checkpoint")
+    parser.add_argument(
+        "--zoo", metavar="DIR", type=Path, help="folder of the zoo, made where it is missing; default: MTDC_ZOO"
+    )
+    parser.add_argument("--name", required=True, help="what mtdc.load will call it: small letters, digits, '_' and '-'")
+    parser.add_argument("--title", required=True, help="one line on what it is")
+    parser.add_argument("--licence", required=True, help="under which the weights may be used")
+    parser.add_argument("--data", required=True, help="what it saw in training")
+    parser.add_argument("--minutes", required=True, type=float, help="what the training took")
+    parser.add_argument("--machine", required=True, help="on what")
+    parser.add_argument("--result", nargs=2, action="append", default=[], metavar=("RESULT.json", "WORDS"),
+                        help="what `mtdc test` measured with these weights, and on which frames; may be repeated")  # fmt: skip
+    parser.add_argument("--full-precision", action="store_true", help="store float32 instead of float16")
+    parser.add_argument("--replace", action="store_true", help="replace the entry of that name")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Publish, and say what was written."""
+    from ..zoo.index import INDEX_NAME, WEIGHTS_FOLDER, ZOO_VARIABLE
+    from ..zoo.publishing import Wanted, publish
+
+    zoo = args.zoo or (Path(os.environ[ZOO_VARIABLE]) if os.environ.get(ZOO_VARIABLE) else None)
+    if zoo is None:
+        raise ConfigError(f"name the zoo's folder: --zoo DIR, or {ZOO_VARIABLE}=DIR in the environment.")
+    if not (math.isfinite(args.minutes) and args.minutes >= 0):
+        raise ConfigError(f"--minutes must be a number from 0 on, not {args.minutes:g}.")
+    wanted = Wanted(
+        name=args.name,
+        title=args.title,
+        licence=args.licence,
+        data=args.data,
+        minutes=args.minutes,
+        machine=args.machine,
+        results=tuple((Path(path), words) for path, words in args.result),
+        half=not args.full_precision,
+        replace=args.replace,
+    )
+    entry = publish(args.work_dir, zoo, wanted, args.config, args.checkpoint)
+    values = ", ".join(f"{name.upper()} {value:.1f}" for name, value in entry.embedded.values.items())
+    sys.stdout.write(
+        f"published {entry.name}: {zoo / WEIGHTS_FOLDER / str(entry.file)} ({entry.bytes / 1e6:.2f} MB, "
+        f"{entry.parameters['test']:,} parameters); on {entry.embedded.dataset['length']} drawn streets {values}\n"
+        f"written to {zoo / INDEX_NAME}; fill in its card: {entry.card}\n"
+    )
+    return 0

@@ -1,0 +1,1 @@
+"""Trained models: weights files that describe themselves, the index that names them, and how one is published."""

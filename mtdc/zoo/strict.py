@@ -1,0 +1,50 @@
+"""JSON objects from files, held against a dataclass: what is unknown, missing or of another kind is named."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from ..arguments import fits, parameters, wanted
+from ..errors import DataError, did_you_mean
+
+T = TypeVar("T")
+
+
+def from_json(cls: type[T], value: Any, where: str) -> T:
+    """An instance of a dataclass from a JSON object.
+
+    Args:
+        cls: The dataclass; its annotations say what each key holds.
+        value: The object.
+        where: The file, and the place in it, for messages.
+
+    Raises:
+        DataError: It is no object, has an unknown key, lacks one, or a value is of another kind; the text names it.
+    """
+    if not isinstance(value, Mapping):
+        raise DataError(f"{where} is {_short(value)}; expected an object with {', '.join(parameters(cls))}.")
+    known = parameters(cls)
+    for key in value:
+        if key not in known:
+            raise DataError(f"{where}: unknown key '{key}'.{did_you_mean(key, known)}")
+    for key, one in known.items():
+        if key not in value:
+            if one.default is one.empty:
+                raise DataError(f"{where}: missing key '{key}', {wanted(one)}.")
+        elif not fits(value[key], one.annotation) or isinstance(value[key], bool) is not (one.annotation in (bool, "bool")):
+            raise DataError(f"{where}: {key} must be {wanted(one)}, not {_short(value[key])}.")
+    return cls(**value)
+
+
+def to_json(value: Any) -> dict[str, Any]:
+    """A dataclass as a JSON object, what it has by default left out."""
+    fields = {field.name: field.default for field in dataclasses.fields(value)}
+    content = dataclasses.asdict(value)
+    return {key: content[key] for key, default in fields.items() if getattr(value, key) is not default}
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
