@@ -1,7 +1,7 @@
 """Measure many models as the sensor gets worse, one row of a CSV file a model and case (docs/robustness.md).
 
     python tools/robustness.py classical/linear_kitti unet_street:epoch_38.pth --data-root data/kitti --out kitti.csv
-    python tools/robustness.py classical/linear_kitti --data other_sensors/held_back_folder --data-root DIR --curves --out my.csv
+    python tools/robustness.py classical/linear_kitti --data other_sensors/held_back_folder --data-root DIR --curves --out a.csv
     python tools/robustness.py --out kitti.csv --table lines --plot lines.svg
 
 Models are named as in `mtdc analyze`, which draws such curves for a few of them into a report; this is for many models and long
@@ -188,7 +188,8 @@ def _draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         x, y, low, high = (
             [float(row[name] or "nan") for row in own] for name in ("step", "rmse_mm", "rmse_low_mm", "rmse_high_mm")
         )
-        series.append(plots.Series(model, x, y, low, high, number))
+        # Colours and markers come again from the ninth on: those lines are dashed.
+        series.append(plots.Series(model, x, y, low, high, number, dashed=number >= len(plots.COLORS)))
     curve = rows[0]["curve"]
     lined = curve == "lines"
     text = plots.lines(series, SWEEPS[curve].axis, "RMSE, mm", logarithmic=lined, reverse=lined)
