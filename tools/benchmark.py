@@ -74,8 +74,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _measure(args: argparse.Namespace) -> int:
     import torch
-    from benchmarks import PARTS, machine, report
+    from benchmarks import PARTS, report
 
+    from mtdc.analysis import machine
     from mtdc.compatibility import mend_torchvision
     from mtdc.errors import ConfigError, did_you_mean
 

@@ -65,10 +65,10 @@ def fuzz(inputs: int, seed: int, readers: Sequence[str] | None, memory_mb: int, 
     Raises:
         ConfigError: There is no such reader.
     """
-    from benchmarks.machine import describe
     from fuzzing.targets import all_targets
     from tqdm import tqdm
 
+    from mtdc.analysis.machine import describe
     from mtdc.errors import ConfigError, did_you_mean
 
     start = time.perf_counter()

@@ -71,9 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _test(args: argparse.Namespace) -> int:
     import torch
-    from benchmarks import machine
     from tqdm import tqdm
 
+    from mtdc.analysis import machine
     from mtdc.data.io import write_json
     from mtdc.errors import ConfigError, DataError
 

@@ -13,7 +13,7 @@ from mmengine.config import Config
 from tqdm import tqdm
 
 from ..errors import DataError
-from ..metrics.regions import BANDS_M
+from ..metrics.regions import BANDS_M, INDOOR_BANDS_M
 from ..structures import DEPTH, GRAY_IMAGE, SEMANTICS, SPARSE_DEPTH
 from ..visualization.panel import sample_panel
 from .breakdown import Breakdown, Row
@@ -27,8 +27,8 @@ from .robustness import Point, Sweep, fits, interval, measure_step
 
 #: What frames are ranked by, in every protocol that measures depth.
 RANKED_BY = "rmse"
-#: Bounds of the distance bands where depth ends within a room, and what counts as one.
-INDOOR_BANDS_M, ROOM_M = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0), 20.0
+#: Where answers are limited to less than this, depth ends within a room.
+ROOM_M = 20.0
 
 
 @dataclass(frozen=True)

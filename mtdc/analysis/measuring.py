@@ -14,6 +14,14 @@ from ..registry import METRICS, build
 from ..structures import DEPTH
 from .predictors import Prediction
 
+#: Metrics where more is better; of all others less is.
+RISING = ("delta1", "delta2", "delta3")
+
+
+def rises(name: str) -> bool:
+    """Whether more of a metric is better; a metric's prefix doesn't matter."""
+    return name.rpartition("/")[2] in RISING
+
 
 class Measures:
     """The depth metrics of a config's ``test_evaluator``, for one model.

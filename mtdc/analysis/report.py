@@ -18,12 +18,11 @@ from .. import __version__
 from . import plots
 from .analysis import RANKED_BY, Analysis, Judged
 from .breakdown import Row
+from .measuring import rises
 from .plots import Series
 
 #: Of pictures in the page; depth's colours stay apart at this quality.
 JPEG_QUALITY, WIDTH = 88, 1600
-#: Metrics where more is better.
-RISING = ("delta1", "delta2", "delta3")
 #: Longer tables are folded, below their plot.
 FOLDED_FROM = 20
 #: Titles and texts of the breakdown's groups.
@@ -108,7 +107,7 @@ def _overall(analysis: Analysis) -> Section:
     units = analysis.protocol.get("units", {})
     names = list(dict.fromkeys(name for one in analysis.models for name in one.means))
     best = {
-        name: (max if name in RISING else min)(
+        name: (max if rises(name) else min)(
             (one.means[name] for one in analysis.models if math.isfinite(one.means.get(name, math.nan))), default=None
         )
         for name in names

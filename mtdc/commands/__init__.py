@@ -1,5 +1,4 @@
-"""The commands ``mtdc train | test | evaluate | analyze | complete | street | strip | check | list | show``; the files of their
-names in ``tools/`` are the same commands, run from a checkout.
+"""The commands of ``mtdc``; the files of their names in ``tools/`` are the same commands, run from a checkout.
 
 Each module here parses one command's arguments (``add_arguments``) and runs it (``run``); the work is in the rooms below.
 """
@@ -22,6 +21,7 @@ COMMANDS = {
     "complete": "complete your own sparse depth: PNG, NPY, LiDAR clouds (.bin, .ply, .pcd), folders",
     "street": "make a street world on disk, in KITTI's layout",
     "strip": "cut a trained model down to what it needs at test time, and say what that saves",
+    "compare": "compare models on the same frames: accuracy, size, latency, memory, and which differences are real",
     "analyze": "judge models: where they fail, how they take a worse sensor, in one HTML report",
     "check": "check a folder of your own frames, and say what is wrong with it",
     "list": "print every part that a config can name, with its paper and its arguments",

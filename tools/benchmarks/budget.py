@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from mtdc.analysis.timing import seconds_of, spread
 from mtdc.engine.precision import resolve
 from mtdc.engine.strip import count_parameters
 from mtdc.model import build_model
@@ -28,7 +29,6 @@ from mtdc.model import build_model
 from . import step
 from .settings import Settings, shown_size
 from .streets import MemoryStreets
-from .timing import seconds_of, spread
 
 WHAT = (
     "A training on all of KITTI: the step's memory and time, measured, and the hours of as many frames as the config's epochs "

@@ -9,12 +9,13 @@ import torch
 from mmengine.config import Config
 from torch import Tensor
 
+from mtdc.analysis.timing import alternate, spread
 from mtdc.data.datasets.street import StreetWorld
 from mtdc.engine.strip import count_macs, count_parameters
 from mtdc.model import MultiTaskModel, build_model
 
+from .products import Multiplication, multiplications
 from .settings import Settings, shown_size
-from .timing import Multiplication, alternate, multiplications, spread
 
 WHAT = (
     "Inference of one frame; 'ideal' is the time that the machine's matrix products of the same precision, measured in turns "

@@ -6,10 +6,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from mtdc.analysis.timing import alternate, spread
 from mtdc.data.datasets.kitti import KittiDepthCompletion
 
 from .settings import Settings
-from .timing import alternate, spread
 
 WHAT = "Listing of a tree as large as KITTI's training split (138 drives, two cameras), its folders in the system's memory"
 COLUMNS = {"inputs": "inputs", "frames": "frames", "seconds": "seconds", "p10": "10 %", "p90": "90 %"}

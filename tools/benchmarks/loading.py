@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from mtdc.analysis.timing import alternate, spread
 from mtdc.data.street.writer import write_street
 from mtdc.engine.config import set_data_root
 from mtdc.engine.preparation import build_dataset, loader
@@ -24,7 +25,6 @@ from mtdc.model import build_model
 
 from . import step
 from .settings import Settings, shown_size
-from .timing import alternate, spread
 
 WHAT = (
     "Frames a second that the data loader reads (KITTI's layout, depth and photo PNGs, the config's transforms) against those "

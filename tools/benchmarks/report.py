@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mtdc.analysis.machine import sentence
 from mtdc.data.io import atomic_path, write_json
 from mtdc.engine.result import check_writable
 from mtdc.errors import DataError
-
-from .machine import sentence
 
 START, END = "<!-- benchmark: start -->", "<!-- benchmark: end -->"
 

@@ -24,6 +24,7 @@ from mmengine.hooks import Hook
 from torch import Tensor
 from tqdm import tqdm
 
+from mtdc.analysis.timing import spread, synchronise
 from mtdc.data.io import write_json
 from mtdc.engine.config import require
 from mtdc.engine.preparation import build_optimiser, check_parts, check_trainable
@@ -33,7 +34,6 @@ from mtdc.gradients import feature_gramian
 from mtdc.model import MultiTaskModel, build_model, task_losses
 
 from .settings import Settings, shown_size
-from .timing import spread, synchronise
 
 WHAT = (
     "Training step with the engine (hooks and log as configured, frames in memory) against a bare PyTorch loop of the same "

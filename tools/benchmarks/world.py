@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from mtdc.analysis.machine import usable_cores
+from mtdc.analysis.timing import seconds_of, spread
 from mtdc.data.street import StreetOptions, draw_frame, draw_frames
 
 from . import played
-from .machine import usable_cores
 from .settings import Settings, shown_size
-from .timing import seconds_of, spread
 
 WHAT = "Frames of the street world, each another street; aims on one core at 352x1216: 0.5 s, and 1.5 s with accumulated truth"
 COLUMNS = {
