@@ -33,7 +33,7 @@ LARGEST_NUMBER = 4096
 #: Deepest nest of a config in a file, and the most values in it.
 _DEEPEST, _MOST_VALUES = 16, 4096
 #: Modules and weights of the largest network.
-_MOST_MODULES = 30_000
+_MOST_MODULES = 10_000
 #: Numbers that a network may hold beside its weights (tables that are no part of a state).
 _LARGEST_TABLES = 2**24
 #: What no name of a part, a mode or a backbone has: folders, drives, addresses, and endings of files.
