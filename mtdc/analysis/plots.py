@@ -54,15 +54,12 @@ def check_matplotlib() -> None:
         raise ConfigError(f"the report's plots need matplotlib ({error}); install mtdc[plots].") from error
 
 
-def lines(
-    series: Sequence[Series], x_label: str, y_label: str, logarithmic: bool = False, reverse: bool = False, equal: bool = False
-) -> str:
+def lines(series: Sequence[Series], x_label: str, y_label: str, logarithmic: bool = False, reverse: bool = False) -> str:
     """Lines over numbers, with error bars.
 
     Args:
         logarithmic: The x axis, in powers of two.
         reverse: x grows to the left, where less is worse.
-        equal: Also draw the diagonal, where y would be as large as x.
     """
     with _figure() as (axes, text):
         for one in series:
@@ -73,11 +70,24 @@ def lines(
             axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         if reverse:
             axes.invert_xaxis()
-        if equal:
-            end = max((max(one.x) for one in series if len(one.x)), default=1.0)
-            axes.plot((0, end), (0, end), color="#bbbbbb", linewidth=1, zorder=0)
         axes.set(xlabel=x_label, ylabel=y_label)
         axes.set_ylim(bottom=0)
+        _finish(axes, len(series))
+    return text()
+
+
+def against(series: Sequence[Series], x_label: str, y_label: str) -> str:
+    """One positive number against another of its kind, on logarithmic axes, with the diagonal where both are equal."""
+    with _figure() as (axes, text):
+        for one in series:
+            _line(axes, one, one.x)
+        ends = [value for one in series for value in (*one.x, *one.y) if value > 0]
+        if ends:
+            axes.plot((min(ends), max(ends)), (min(ends), max(ends)), color="#bbbbbb", linewidth=1, zorder=0)
+            axes.set(xscale="log", yscale="log")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter("{x:g}")
+        axes.set(xlabel=x_label, ylabel=y_label)
         _finish(axes, len(series))
     return text()
 

@@ -248,7 +248,7 @@ def _calibration(analysis: Analysis) -> list[Section]:
             "Expected and observed error",
             "Pixels in bins of equal count by expected error; on the gray diagonal the model knows its error. "
             "Of a Gaussian's errors 68.3 % lie within one deviation and 95.4 % within two.",
-            _svg(plots.lines(reliability, "expected error (mm)", "RMSE observed (mm)", equal=True)),
+            _svg(plots.against(reliability, "expected error (mm)", "RMSE observed (mm)")),
             "observed RMSE over expected error",
         ),
     ]
