@@ -1,5 +1,5 @@
 # All auxiliary tasks at once: image, surface normals and 40 semantic classes, shared by the paper's sum.
-# Against aux_image_nyuv2: two more tasks. Here: not trained.
+# Against aux_image_nyuv2: two more tasks. Here: not trained; in small: docs/indoor_study.md.
 _base_ = '../aux_image_nyuv2.py'
 
 model = dict(

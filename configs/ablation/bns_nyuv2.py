@@ -1,5 +1,5 @@
 # B + N + S: surface normals, fitted to the depth, in place of the image, so that the graph stays that of B + I + S.
-# Against aux_image_nyuv2: the task. Here: not trained.
+# Against aux_image_nyuv2: the task. Here: not trained; in small: docs/indoor_study.md.
 _base_ = '../aux_image_nyuv2.py'
 
 model = dict(

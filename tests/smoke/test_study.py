@@ -277,6 +277,18 @@ def test_indoor_preparation_goes_on_and_refuses_another_source(study, tmp_path):
         own.prepare(rooms(tmp_path / "other", 1, 1), tmp_path, "half", None)
 
 
+def test_indoor_preparation_ends_at_a_broken_frame(study, tmp_path):
+    from mtdc.errors import DataError
+
+    source, own = rooms(tmp_path / "nyuv2", train=24, val=1), study.STUDIES["nyuv2"]
+    (source / "train/depth/0001.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"0001\.png"):
+        own.prepare(source, tmp_path, "half", None)
+    root = own.prepared(source, tmp_path, "half")
+    assert len(list((root / "train").glob("depth/*.npy"))) < 24 - 1, "the others are not written first"
+    assert "frames" not in json.loads((root / "prepared.json").read_text())
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [

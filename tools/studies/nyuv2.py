@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -192,9 +192,14 @@ def _write_split(source: Any, numbers: list[int], folder: Path, text: str) -> No
     missing = [number for number in numbers if not (folder / "depth" / f"{source.sample_id(number)}.npy").is_file()]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with ThreadPoolExecutor(cores) as pool:
-        jobs = pool.map(lambda number: _write_frame(source, number, folder), missing)
-        for _ in tqdm(jobs, desc=text, unit="frame", initial=len(numbers) - len(missing), total=len(numbers)):
-            pass
+        jobs = [pool.submit(_write_frame, source, number, folder) for number in missing]
+        bar = tqdm(as_completed(jobs), desc=text, unit="frame", initial=len(numbers) - len(missing), total=len(numbers))
+        try:
+            for job in bar:
+                job.result()
+        except BaseException:  # Ctrl-C and faults alike: what waits is not begun
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _write_frame(source: Any, number: int, folder: Path) -> None:
