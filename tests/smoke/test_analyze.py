@@ -161,7 +161,7 @@ def test_mistakes_are_said_before_any_work(tree, tmp_path, capsys, monkeypatch):
     cases = [
         ([NEAREST, "--curves", "drops"], "no robustness curve is called 'drops'. Did you mean 'drop'?"),
         ([str(folder)], "name a config with --data"),
-        ([f"png={folder}", *WHOLE], "no file fits it of frame"),
+        ([f"png={folder}", *WHOLE], "no file fits frame"),
         ([NEAREST, "--frames", "0"], "--frames 0: expected 1 or more"),
         ([NEAREST, "--device", "gpu"], "device 'gpu' can't be used here"),
         ([NEAREST, "--cfg-options", "test_dataloader.batch_size=1"], "name that one too"),

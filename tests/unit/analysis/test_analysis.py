@@ -70,7 +70,7 @@ def test_a_missing_answer_is_named_before_any_work(analysis, tmp_path):
     shutil.copy(first, folder / f"2011_09_26_drive_0001_sync_image_02_{first.name}")
     entries = parse_entries([str(folder)])
     cfg = data_config(entries, load_config("classical/nearest_kitti"), str(tree), "val")
-    with pytest.raises(Exception, match="no file fits it of frame 2011_09_26_drive_0001_sync_image_02_0000000001"):
+    with pytest.raises(Exception, match="no file fits frame 2011_09_26_drive_0001_sync_image_02_0000000001"):
         analyze(entries, cfg, Options())
 
 
