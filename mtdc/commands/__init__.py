@@ -25,6 +25,7 @@ COMMANDS = {
     "analyze": "judge models: where they fail, how they take a worse sensor, in one HTML report",
     "check": "check a folder of your own frames, and say what is wrong with it",
     "zoo": "list the trained models that can be named",
+    "download": "fetch trained models, or other files, into the cache",
     "publish": "publish a trained model in a zoo: strip, store, try, index",
     "list": "print every part that a config can name, with its paper and its arguments",
     "show": "print what a config builds, or what differs between two",
