@@ -6,7 +6,7 @@
     mtdc download https://HOST/weights.safetensors --sha256 HASH
 
 Files come into the cache (MTDC_CACHE=DIR; the platform's folder for caches), each held against its sha256; a download that was
-cut goes on where it stopped. MTDC_MIRROR=URL or DIR names another place to fetch from, MTDC_OFFLINE=1 forbids to fetch anything.
+cut goes on where it stopped. MTDC_MIRROR=URL or DIR names another place to fetch from, MTDC_OFFLINE=1 forbids to fetch.
 DIR of --out serves as such a mirror.
 """
 

@@ -108,7 +108,7 @@ def is_whole(path: Path, sha256: str, size: int | None = None) -> bool:
             if file_hash(path) != sha256:
                 return False
             _hashed.add(key)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
         raise DataError(f"can't read {path}: {error.strerror or error}.") from error

@@ -118,7 +118,8 @@ def file_name(url: str) -> str:
     """The file name that an address ends in; '' where it ends in none."""
     if _scheme(url) is None:
         return Path(url).name
-    return urllib.parse.unquote(urllib.parse.urlsplit(url).path).replace("\\", "/").rpartition("/")[2]
+    path = re.split(r"[?#]", url.partition("://")[2])[0].partition("/")[2]
+    return urllib.parse.unquote(path).replace("\\", "/").rpartition("/")[2]
 
 
 def mirrored(url: str) -> str | Path:
