@@ -322,7 +322,7 @@ def load_trained(model: MultiTaskModel, checkpoint: Path | None) -> None:
     if has_weights and checkpoint is None:
         raise ConfigError(
             "this config's network has weights: name the checkpoint to load, a .pth file that `mtdc train` wrote. "
-            "The configs under classical/ need none."
+            "The configs under classical/ need none, and `mtdc zoo` lists models that are trained."
         )
     if checkpoint is None:
         return

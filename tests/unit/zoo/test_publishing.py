@@ -17,7 +17,7 @@ from mtdc.zoo import embedded, publishing
 from mtdc.zoo.index import read_zoo
 
 MODEL = {"type": "MultiTaskModel", "width": 2, "network": small_network(), "weighting": {"type": "FixedWeighting"}}
-SMALL = {"type": "StreetWorld", "length": 2, "size": [32, 96], "split": "zoo", "fresh": False}
+SMALL = {"type": "StreetWorld", "length": 2, "size": [32, 96], "split": "zoo", "fresh": False, "truth": "dense"}
 
 
 @pytest.fixture(autouse=True)
