@@ -116,8 +116,7 @@ def test_a_range_that_is_refused_makes_it_start_again(server):
 
 def test_a_range_that_was_not_asked_for_is_not_taken(server):
     def another(handler):
-        handler.head(206, SIZE - 10, Content_Range=f"bytes 10-{SIZE - 1}/{SIZE}")
-        handler.body(CONTENT[10:])
+        handler.head(206, SIZE - 10, Content_Range=f"bytes 10-{SIZE - 1}/{SIZE}")  # and no body: its head must be enough
 
     server.script = [cut(70_000), another]
     taken(server.url())
@@ -148,7 +147,8 @@ def test_a_changed_file_whose_server_ignores_if_range_is_fetched_anew(server, et
     def rest(handler):
         server.etag = etag
         handler.head(206, SIZE - 70_000, Content_Range=f"bytes 70000-{SIZE - 1}/{SIZE}")
-        handler.body(CONTENT[70_000:])
+        if etag is None:  # only the hash can tell; else the head must be enough
+            handler.body(CONTENT[70_000:])
 
     server.script = [changes, rest]
     taken(server.url())
