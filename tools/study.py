@@ -277,4 +277,5 @@ def _one(runs: Runs, name: str, seed: int) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: runs are processes of their own, and end with it
     sys.exit(main())
