@@ -52,7 +52,7 @@ def inference_bytes(text: str, item: dict[str, Any], device: str | torch.device,
 
 def _measure(text: str, frame: Path, device: str, threads: int) -> int:
     torch.set_num_threads(threads)
-    with np.load(frame) as stored:
+    with np.load(frame, allow_pickle=False) as stored:
         inputs = {key: torch.from_numpy(stored[key]) for key in stored.files}
     item = {"inputs": inputs, "data_samples": DepthSample(metainfo={"sample_id": frame.stem})}
     predictor = make_predictor(parse_entries([text])[0], (), device)
