@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import itertools
 import math
@@ -154,12 +155,12 @@ def _costs(predictors: Sequence[Predictor], item: dict[str, Any], texts: Mapping
     seconds = alternate(calls, ROUNDS, device, "timing")
     found = {}
     for predictor in tqdm(models, desc="memory", unit="model", leave=False, disable=None):
-        assert predictor.entry.config is not None
-        whole = build_model(predictor.entry.config.model)
+        cfg = predictor.entry.config
+        network = copy.deepcopy(predictor.model).cpu().network
         found[predictor.name] = Costs(
-            parameters_train=count_parameters(whole.network),
-            parameters_test=count_parameters(predictor.model.network),
-            macs=count_macs(whole.strip(("depth",)).network, (size[0], size[1])),
+            parameters_train=None if cfg is None else count_parameters(build_model(cfg.model).network),
+            parameters_test=count_parameters(network),
+            macs=count_macs(network, (size[0], size[1])),
             ms=spread([1000 * one for one in seconds[predictor.name]]),
             memory_bytes=inference_bytes(texts[predictor.name], item, device, torch.get_num_threads()),
         )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmengine.config import Config
 
-from ..engine.config import find_config, load_config
+from ..engine.config import find_config, load_config, shipped_configs
 from ..errors import ConfigError, DataError
+from ..zoo.index import find_weights
+from ..zoo.weights import read_description
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,8 +21,9 @@ class Entry:
 
     Args:
         name: What tables and plots call it; no two of one comparison have the same.
-        config: Its config; None for a folder.
+        config: Its config, as it was trained; None for a folder, and for a weights file whose config isn't here.
         checkpoint: Its weights, where it has any.
+        described: The weights file says itself which network it is of: a model of the zoo.
         folder: Depth PNGs (16-bit, metres * 256), one a frame; None for a config.
     """
 
@@ -28,10 +31,13 @@ class Entry:
     config: Config | None = None
     checkpoint: Path | None = None
     folder: Path | None = None
+    described: bool = False
 
 
 def parse_entries(texts: Sequence[str]) -> list[Entry]:
-    """Read ``[NAME=]CONFIG[:CHECKPOINT]`` or ``[NAME=]FOLDER`` of prediction PNGs, one word each.
+    """Read ``[NAME=]CONFIG[:CHECKPOINT]``, ``[NAME=]MODEL`` of the zoo or ``[NAME=]FOLDER`` of prediction PNGs, one word each.
+
+    Without a checkpoint a word is a model of the zoo or its weights file, where there is one, or else a config.
 
     Without a name an entry is called by its config's name, with the checkpoint's where several share one.
 
@@ -52,7 +58,7 @@ def parse_entries(texts: Sequence[str]) -> list[Entry]:
         if count > 1:
             path = texts[called.index(name)].removeprefix(f"{name}=")
             raise ConfigError(f"{count} entries are called '{name}'; name them apart, as in mine={path}.")
-    return [Entry(name, e.config, e.checkpoint, e.folder) for name, e in zip(called, entries, strict=True)]
+    return [replace(e, name=name) for name, e in zip(called, entries, strict=True)]
 
 
 def depth_pngs(folder: Path) -> list[Path]:
@@ -61,7 +67,7 @@ def depth_pngs(folder: Path) -> list[Path]:
 
 
 def _longer(entry: Entry, shared: bool) -> str:
-    if not shared or entry.checkpoint is None:
+    if not shared or entry.checkpoint is None or entry.described:
         return entry.name
     return f"{entry.name} {entry.checkpoint.resolve().parent.name}/{entry.checkpoint.stem}".replace("/", "-")
 
@@ -85,8 +91,18 @@ def _parse(text: str) -> tuple[str | None, Entry]:
     # A colon may belong to the path itself.
     if not colon or Path(rest).is_file():
         config, weights = rest, ""
+    published = None if weights else find_weights(config)
+    if published is not None:
+        return name or None, _described(config, published)
     checkpoint = Path(weights) if weights else None
     path = find_config(config)
     if checkpoint is not None and not checkpoint.is_file():
         raise DataError(f"{checkpoint}: no such checkpoint, as named by '{text}'.")
     return name or None, Entry(path.stem, load_config(config), checkpoint)
+
+
+def _described(name: str, weights: Path) -> Entry:
+    """A model of the zoo, with the shipped config that it was trained with where there is such."""
+    trained_with = read_description(weights).training.get("config")
+    known = isinstance(trained_with, str) and trained_with in shipped_configs()
+    return Entry(Path(name).stem, load_config(str(trained_with)) if known else None, weights, described=True)

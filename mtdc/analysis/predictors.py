@@ -19,6 +19,7 @@ from ..errors import ConfigError, DataError
 from ..model import MultiTaskModel, build_model, find_device
 from ..registry import TRANSFORMS, build
 from ..structures import DEPTH, DEPTH_CONFIDENCE, SPARSE_DEPTH, DepthSample, Field, Frame
+from ..zoo.weights import load_model
 from .entries import Entry, depth_pngs
 
 
@@ -68,10 +69,10 @@ class Predictor(ABC):
 
 
 class ModelPredictor(Predictor):
-    """A config with its weights, as ``mtdc test`` runs it.
+    """A config with its weights, as ``mtdc test`` runs it, or a model of the zoo.
 
     Args:
-        entry: With a config.
+        entry: With a config, or described by its weights file.
         device: Where it runs; None: a GPU where there is one.
         strip: Drop what depth doesn't need.
 
@@ -82,14 +83,19 @@ class ModelPredictor(Predictor):
 
     def __init__(self, entry: Entry, device: str | torch.device | None = None, strip: bool = True) -> None:
         super().__init__(entry)
-        if entry.config is None:
-            raise ValueError(f"{entry.name} has no config")
         self.device = find_device(device)
-        self.model: MultiTaskModel = build_model(entry.config.model)
+        self.model: MultiTaskModel
+        if entry.described and entry.checkpoint is not None:
+            self.model, _ = load_model(entry.checkpoint)
+        elif entry.config is not None:
+            self.model = build_model(entry.config.model)
+        else:
+            raise ValueError(f"{entry.name} has no config")
         if DEPTH.name not in self.model.network.fields:
             known = ", ".join(self.model.network.fields) or "nothing"
             raise ConfigError(f"{entry.name}: the network predicts {known}, and no depth.")
-        load_trained(self.model, entry.checkpoint)
+        if not entry.described:
+            load_trained(self.model, entry.checkpoint)
         if strip:
             self.model.strip(keep=(DEPTH.name,))
         self.model = self.model.to(self.device).eval()

@@ -3,10 +3,10 @@
     mtdc analyze aux_image_kitti:epoch_30.pth classical/linear_kitti --data-root data/kitti --split val --out report
     mtdc analyze theirs=their_predictions ours=aux_image_kitti:epoch_30.pth --data aux_image_kitti --out report
 
-Each model is a CONFIG[:CHECKPOINT], or a folder of depth PNGs that something else wrote; NAME= before it is what the report
-calls it. All are judged on the same frames: the test data of --data, else of the first config. In the report: errors by
-distance, class, image row, distance to the nearest measured point and at depth edges; curves over dropped points and fewer
-LiDAR lines; what a predicted confidence is worth; the worst frames; features of task streams.
+Each model is a CONFIG[:CHECKPOINT], a model of the zoo, or a folder of depth PNGs that something else wrote; NAME= before it is
+what the report calls it. All are judged on the same frames: the test data of --data, else of the first config. In the report:
+errors by distance, class, image row, distance to the nearest measured point and at depth edges; curves over dropped points and
+fewer LiDAR lines; what a predicted confidence is worth; the worst frames; features of task streams.
 """
 
 from __future__ import annotations

@@ -3,9 +3,10 @@
     mtdc compare classical/linear_kitti unet_street:epoch_38.pth --data-root data/kitti --split val
     mtdc compare a=mine:a.pth b=mine:b.pth theirs=their_predictions --data mine --out compared
 
-Each model is a CONFIG[:CHECKPOINT], or a folder of depth PNGs that something else wrote, of which only accuracy is known; NAME=
-before it is what the table calls it. All are judged on the test data of --data, else of the first config, by its metrics. With
---out the same table is written as Markdown and JSON, with every frame's values, and a plot of accuracy against latency.
+Each model is a CONFIG[:CHECKPOINT], a model of the zoo, or a folder of depth PNGs that something else wrote, of which only
+accuracy is known; NAME= before it is what the table calls it. All are judged on the test data of --data, else of the first
+config, by its metrics. With --out the same table is written as Markdown and JSON, with every frame's values, and a plot of
+accuracy against latency.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ ALLOWED = {
     "zoo": GROUND | {"arguments", "data", "metrics", "model", "engine", "visualization"},
     "infer": GROUND | {"data", "model", "engine", "visualization", "zoo"},
     "complete_files": GROUND | {"data", "model", "engine", "visualization", "infer"},
-    "analysis": GROUND | {"data", "metrics", "model", "visualization", "engine"},
+    "analysis": GROUND | {"data", "metrics", "model", "visualization", "engine", "zoo"},
     "commands": {"errors", "interruption", "engine", "infer", "complete_files", "data", "analysis", "zoo"},
     "__init__": GROUND | {"infer"},
     "__main__": {"commands"},

@@ -3,9 +3,13 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 
+import mtdc
 from mtdc.analysis.entries import parse_entries
+from mtdc.analysis.predictors import make_predictor
 from mtdc.errors import ConfigError, DataError
+from mtdc.structures import DepthSample
 
 NEAREST, LINEAR = "classical/nearest_kitti", "classical/linear_kitti"
 
@@ -106,3 +110,22 @@ def test_hidden_pictures_are_no_predictions(files):
         parse_entries(["mac"])
     with pytest.raises(ConfigError, match="nothing to judge"):
         parse_entries([])
+
+
+def test_a_name_alone_is_a_model_of_the_zoo_first():
+    """As for `mtdc.load`: with a checkpoint the same word is a config."""
+    entry, method = parse_entries(["unet_street", "classical/nearest_kitti"])
+    assert entry.described and entry.name == "unet_street" and entry.checkpoint.suffix == ".safetensors"
+    assert entry.config.model.network.encoder.type == "ResidualEncoder"
+    assert not method.described and method.checkpoint is None
+    [file] = parse_entries([f"mine={entry.checkpoint}"])
+    assert file.described and file.name == "mine"
+
+
+def test_a_model_of_the_zoo_answers_as_it_does_when_loaded():
+    entry = parse_entries(["unet_street"])[0]
+    sparse = torch.zeros(1, 64, 96)
+    sparse[:, 20::4, ::3] = 10 + torch.rand(1, 11, 32, generator=torch.Generator().manual_seed(0))
+    item = {"inputs": {"sparse_depth": sparse}, "data_samples": DepthSample(metainfo={"sample_id": "a"})}
+    answer = make_predictor(entry, device="cpu")(item).depth
+    np.testing.assert_array_equal(answer, mtdc.load("unet_street", device="cpu")(sparse[0].numpy()))
