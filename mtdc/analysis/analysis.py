@@ -159,13 +159,12 @@ def _judge(predictors: Sequence[Predictor], cfg: Config, frames: Frames, bar: An
     clamp = None if protocol.get("clamp_m") is None else (protocol["clamp_m"][0], protocol["clamp_m"][1])
     classes = metainfo.get("classes") if frames.has(SEMANTICS) else None
     bands = INDOOR_BANDS_M if clamp is not None and clamp[1] <= ROOM_M else BANDS_M
-    measures = [Measures(cfg, metainfo) for _ in predictors]
+    measures = [Measures(cfg, metainfo, predictor.name) for predictor in predictors]
     breakdowns = [Breakdown(classes, clamp, bool(protocol.get("hole_filling")), bands) for _ in predictors]
     calibrations: list[Calibration | None] = [None] * len(predictors)
     for item in frames:
         for number, predictor in enumerate(predictors):
             prediction = predictor(item)
-            _check_finite(predictor.name, item["data_samples"].sample_id, prediction)
             measures[number].add(item, prediction)
             breakdowns[number].add(item, prediction)
             if prediction.deviation is not None:
@@ -183,11 +182,6 @@ def _judge(predictors: Sequence[Predictor], cfg: Config, frames: Frames, bar: An
             Judged(predictor.name, {name: means[name] for name in names}, intervals, per_frame, rows, calibrations[number])
         )
     return models
-
-
-def _check_finite(model: str, frame: str, prediction: Prediction) -> None:
-    if not np.isfinite(prediction.depth).all():
-        raise DataError(f"{model} answers frame {frame} with values that are no numbers; nothing can be measured from them.")
 
 
 def _draw_worst(models: Sequence[Judged], predictors: Sequence[Predictor], frames: Frames, count: int) -> None:

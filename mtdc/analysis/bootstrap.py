@@ -82,7 +82,9 @@ def paired_differences(
     counts = np.bincount(groups)
     differences = np.array([[values[a][frame] - values[b][frame] for frame in frames] for a, b in pairs])
     sums = (
-        np.stack([np.bincount(groups, row, minlength=len(counts)) for row in differences]) if len(pairs) else np.empty((0, 1))
+        np.stack([np.bincount(groups, row, minlength=len(counts)) for row in differences])
+        if len(pairs)
+        else np.empty((0, len(counts)))
     )
     means = _resampled(sums, counts, seed) if len(counts) > 1 else np.full((len(pairs), 1), math.nan)
     found = []

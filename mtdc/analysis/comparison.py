@@ -80,8 +80,12 @@ class Comparison:
     @property
     def ranked(self) -> list[str]:
         """Models, the best in the tested metric first."""
-        sign = -1 if rises(self.metric) else 1
-        return sorted(self.means, key=lambda name: sign * self.means[name].get(self.metric, math.inf))
+
+        def place(name: str) -> float:
+            value = self.means[name].get(self.metric, math.nan)
+            return math.inf if math.isnan(value) else -value if rises(self.metric) else value
+
+        return sorted(self.means, key=place)
 
 
 def compare(
@@ -120,7 +124,8 @@ def compare(
     pairs = list(itertools.combinations(means, 2))
     values = {name: {frame: own[metric] for frame, own in rows.items()} for name, rows in per_frame.items()}
     differences, drawn = paired_differences(values, pairs, seed)
-    protocol |= {"dataset": frames.data.METAINFO["dataset"], "split": frames.data.split, "frames": len(frames)}
+    measured = min(len(rows) for rows in per_frame.values())
+    protocol |= {"dataset": frames.data.METAINFO["dataset"], "split": frames.data.split, "frames": measured}
     item = frames[0]
     size = tuple(item["inputs"][SPARSE_DEPTH.name].shape[-2:])
     found = {name: Costs() for name in means}
@@ -133,7 +138,7 @@ def compare(
 def _measure(
     predictors: Sequence[Predictor], cfg: Config, frames: Frames
 ) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, dict[str, float]]]]:
-    measures = {predictor.name: Measures(cfg, frames.data.metainfo) for predictor in predictors}
+    measures = {one.name: Measures(cfg, frames.data.metainfo, one.name) for one in predictors}
     for item in tqdm(frames, unit="frame", total=len(frames), desc="frames"):
         for predictor in predictors:
             measures[predictor.name].add(item, predictor(item))

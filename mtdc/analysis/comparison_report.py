@@ -61,11 +61,12 @@ def notes(comparison: Comparison) -> list[str]:
     frames, drawn = comparison.protocol["frames"], comparison.drawn
     unit = {True: "more", False: "less"}[rises(comparison.metric)]
     words = [
-        f"{frames} frames of {comparison.protocol['dataset']}, split {comparison.protocol['split']}; {unit} is better in "
-        f"{comparison.metric}.",
-        f"Intervals: paired bootstrap over {drawn}, each pair on its own.",
+        f"{_counted(frames, 'frame')} with ground truth of {comparison.protocol['dataset']}, split "
+        f"{comparison.protocol['split']}; {unit} is better in {comparison.metric}."
     ]
-    if drawn == "frames":
+    if comparison.differences:
+        words.append(f"Intervals: paired bootstrap over {drawn}, each pair on its own.")
+    if comparison.differences and drawn == "frames":
         words[-1] += (
             " Frames of one drive or room are alike, so that they are rather too narrow, and say nothing of other drives."
         )
@@ -73,7 +74,8 @@ def notes(comparison: Comparison) -> list[str]:
         height, width = comparison.size
         words.append(
             f"Costs: one frame of {width}x{height}, stripped models, in turns; median (10 to 90 %). Memory: peak of inference "
-            f"beyond what the model holds before. {sentence(comparison.machine)}; {comparison.machine['threads']} threads."
+            f"beyond what the model holds before. {sentence(comparison.machine)}; "
+            f"{_counted(comparison.machine['threads'], 'thread')}."
         )
     return [*words, *comparison.notes]
 
@@ -104,8 +106,19 @@ def as_json(comparison: Comparison, command: str) -> dict[str, Any]:
     return {
         "metric": comparison.metric, "models": models, "differences": differences, "drawn": comparison.drawn,
         "protocol": comparison.protocol, "machine": comparison.machine, "size": list(comparison.size),
-        "command": command,
+        "notes": notes(comparison), "command": command,
     }  # fmt: skip
+
+
+def per_frame_table(comparison: Comparison) -> tuple[list[str], list[list[Any]]]:
+    """Columns and rows of a CSV file: a row a model and frame."""
+    names = list(comparison.protocol["units"])
+    rows = [
+        [model, frame, *(values.get(name) for name in names)]
+        for model in comparison.ranked
+        for frame, values in comparison.per_frame[model].items()
+    ]
+    return ["model", "frame", *names], rows
 
 
 def plot_png(comparison: Comparison) -> bytes | None:
@@ -132,8 +145,10 @@ def plot_png(comparison: Comparison) -> bytes | None:
     height, width = comparison.size
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.set(xlabel=f"milliseconds a frame ({width}x{height}, {comparison.machine['threads']} threads)",
+    axes.set(xlabel=f"milliseconds a frame ({width}x{height}, {_counted(comparison.machine['threads'], 'thread')})",
              ylabel=_headed(comparison.metric.upper(), unit))  # fmt: skip
+    protocol = comparison.protocol
+    axes.set_title(f"{_counted(protocol['frames'], 'frame')} of {protocol['dataset']}, split {protocol['split']}", fontsize=10)
     axes.grid(True, color="#e4e4e4", linewidth=0.8)
     axes.set_axisbelow(True)
     # Beside the axes: names written at points run into each other.
@@ -150,7 +165,12 @@ def _headed(name: str, unit: str) -> str:
 def _number(value: float | None, unit: str) -> str:
     if value is None or not math.isfinite(value):
         return NONE
-    return f"{value:.{_DECIMALS.get(unit, 4)}f}"
+    text = f"{value:.{_DECIMALS.get(unit, 4)}f}"
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}{'s' * (number != 1)}"
 
 
 def _count(value: int | None) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.config import Config
 
 from ..engine.runs import named, of_depth, protocol_of
+from ..errors import DataError
 from ..metrics import DepthMetric
 from ..registry import METRICS, build
 from ..structures import DEPTH
@@ -28,16 +30,27 @@ class Measures:
 
     Args:
         cfg: The config whose data are used.
-        classes: Names of the data set's classes and the like, its ``metainfo``.
+        metainfo: Names of the data set's classes and the like.
+        name: The model, for messages.
     """
 
-    def __init__(self, cfg: Config, metainfo: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, cfg: Config, metainfo: Mapping[str, Any] | None = None, name: str = "the model") -> None:
+        self.name = name
         self.metrics: list[DepthMetric] = [build(METRICS, one, "test_evaluator") for one in of_depth(cfg.test_evaluator)]
         for metric in self.metrics:
             metric.dataset_meta = dict(metainfo or {})
 
     def add(self, item: Mapping[str, Any], prediction: Prediction) -> None:
-        """Measure one frame's answer."""
+        """Measure one frame's answer.
+
+        Raises:
+            DataError: It holds values that are no numbers.
+        """
+        if not np.isfinite(prediction.depth).all():
+            name = item["data_samples"].sample_id
+            raise DataError(
+                f"{self.name} answers frame {name} with values that are no numbers; nothing can be measured from them."
+            )
         sample = item["data_samples"]
         values = {key: value for key, value in sample.items() if key.startswith("gt_")}
         values |= {key: value for key, value in item["inputs"].items() if key not in values}

@@ -111,7 +111,7 @@ def measure_step(
     """
     computing = [predictor for predictor in predictors if predictor.computes]
     frames = Frames(cfg, [row for predictor in computing for row in predictor.inputs], sweep.degradation(step), limit)
-    measures = [Measures(cfg, frames.data.metainfo) for _ in computing]
+    measures = [Measures(cfg, frames.data.metainfo, predictor.name) for predictor in computing]
     for item in frames:
         for predictor, measure in zip(computing, measures, strict=True):
             measure.add(item, predictor(item))

@@ -15,17 +15,21 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .train import add_options
 
-TABLE, NUMBERS, PLOT = "comparison.md", "comparison.json", "accuracy_latency.png"
+if TYPE_CHECKING:
+    from ..analysis.comparison import Comparison
+
+TABLE, NUMBERS, FRAMES, PLOT = "comparison.md", "comparison.json", "per_frame.csv", "accuracy_latency.png"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add = parser.add_argument
     add("models", metavar="[NAME=]CONFIG[:CHECKPOINT]", nargs="+", help="a config and its weights, or a folder")
-    add("--out", type=Path, metavar="DIR", help=f"folder for {TABLE}, {NUMBERS} and {PLOT}")
+    add("--out", type=Path, metavar="DIR", help=f"folder for {TABLE}, {NUMBERS}, {FRAMES} and {PLOT}")
     add("--data", metavar="CONFIG", help="config whose test data are used; default: the first model's")
     add("--data-root", metavar="DIR", help="folder of the data set; default: the config's data_root")
     add("--split", metavar="NAME", help="split to judge on; default: the config's")
@@ -46,8 +50,6 @@ def run(args: argparse.Namespace) -> int:
     from ..analysis.comparison import compare
     from ..analysis.entries import parse_entries
     from ..analysis.frames import data_config
-    from ..analysis.plots import check_matplotlib
-    from ..data.io import atomic_path, write_json
     from ..engine.config import load_config
     from ..engine.result import check_writable
     from ..errors import ConfigError
@@ -60,9 +62,6 @@ def run(args: argparse.Namespace) -> int:
     entries = parse_entries(args.models)
     given = None if args.data is None else load_config(args.data, args.cfg_options)
     cfg = data_config(entries, given, args.data_root, args.split)
-    drawn = args.out is not None and not args.no_costs
-    if drawn:
-        check_matplotlib()
     if args.out is not None:
         check_writable(args.out / NUMBERS)
     if args.threads is not None:
@@ -73,15 +72,35 @@ def run(args: argparse.Namespace) -> int:
     )  # fmt: skip
     report = comparison_report.as_text(found)
     if args.out is not None:
-        command = shlex.join(["mtdc", "compare", *sys.argv[1:][sys.argv[1:2] == ["compare"] :]])
-        write_json(args.out / NUMBERS, comparison_report.as_json(found, command))
-        texts = {TABLE: comparison_report.as_markdown(found, command).encode()}
-        picture = comparison_report.plot_png(found) if drawn else None
-        if picture is not None:
-            texts[PLOT] = picture
-        for name, content in texts.items():
-            with atomic_path(args.out / name) as temporary:
-                temporary.write_bytes(content)
-        report += f"written to {args.out}: {', '.join((NUMBERS, *texts))}\n"
+        report += _write(found, args.out)
     sys.stdout.write(report)
     return 0
+
+
+def _write(found: Comparison, folder: Path) -> str:
+    """All forms of a comparison; a line on what was written."""
+    from ..analysis import comparison_report
+    from ..analysis.plots import check_matplotlib
+    from ..analysis.tables import write_csv
+    from ..data.io import atomic_path, write_json
+    from ..errors import ConfigError
+
+    command = shlex.join(["mtdc", "compare", *sys.argv[1:][sys.argv[1:2] == ["compare"] :]])
+    write_json(folder / NUMBERS, comparison_report.as_json(found, command))
+    write_csv(folder / FRAMES, *comparison_report.per_frame_table(found))
+    contents: dict[str, bytes | None] = {TABLE: comparison_report.as_markdown(found, command).encode()}
+    left_out = ""
+    try:
+        check_matplotlib()
+        contents[PLOT] = comparison_report.plot_png(found)
+    except ConfigError as error:
+        contents[PLOT] = None
+        left_out = f"no {PLOT}: {error}\n"
+    for name, content in contents.items():
+        if content is None:
+            (folder / name).unlink(missing_ok=True)  # an earlier comparison's beside these numbers would mislead
+            continue
+        with atomic_path(folder / name) as temporary:
+            temporary.write_bytes(content)
+    written = (NUMBERS, FRAMES, *(name for name, content in contents.items() if content is not None))
+    return f"written to {folder}: {', '.join(written)}\n{left_out}"

@@ -1,6 +1,8 @@
 """`mtdc compare` from the command line: one table in three forms, against other ways to its numbers."""
 
+import csv
 import json
+import sys
 
 import cv2
 import pytest
@@ -104,6 +106,38 @@ def test_the_forms_agree(compared):
     assert picture is not None and picture.std() > 5
 
 
+def test_one_model_alone(tree, tmp_path, capsys, monkeypatch):
+    """No pair, no costs, no matplotlib: the table is made, and an older picture doesn't stay beside it."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "accuracy_latency.png").write_bytes(b"old")
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert main(["compare", NEAREST, "--data-root", str(tree), "--split", "val", "--out", str(out), "--no-costs", *WHOLE]) == 0
+    told = capsys.readouterr().out
+    assert "Intervals" not in told and "3 frames with ground truth" in told and "no accuracy_latency.png" in told
+    assert {path.name for path in out.iterdir()} == {"comparison.json", "comparison.md", "per_frame.csv"}
+    with (out / "per_frame.csv").open(newline="") as file:
+        frames = {row["frame"]: float(row["rmse"]) for row in csv.DictReader(file)}
+    found = json.loads((out / "comparison.json").read_text())["models"]["nearest_kitti"]
+    assert sum(frames.values()) / 3 == pytest.approx(found["rmse"], rel=1e-5) and len(frames) == 3
+
+
+def test_answers_that_are_no_numbers_are_refused(tree, tmp_path, capsys):
+    part = tmp_path / "broken_fill.py"
+    part.write_text(
+        "import numpy as np\nfrom mtdc import Completion\n\n\nclass Broken(Completion):\n"
+        "    keeps_measured = False\n\n    def __call__(self, sparse_depth):\n"
+        "        return np.full_like(sparse_depth, np.nan)\n"
+    )
+    config = tmp_path / "broken.py"
+    config.write_text(
+        "_base_ = '{{$MTDC_CONFIGS:configs}}/classical/nearest_kitti.py'\n"
+        "model = dict(network=dict(method=dict(_delete_=True, type='broken_fill.Broken')))\n"
+    )
+    assert main(["compare", NEAREST, str(config), "--data-root", str(tree), "--split", "val", "--no-costs", *WHOLE]) == 2
+    assert "broken answers frame" in capsys.readouterr().err
+
+
 def test_memory_grows_with_what_a_model_needs(tree):
     """The nearest fill of a frame 100 times as large needs its index maps, and no more than a few of them."""
     item = Frames(data_config(parse_entries([NEAREST]), load_config(NEAREST, {"test_dataloader.dataset.transforms": []}),
@@ -129,6 +163,8 @@ def comparison(metric="rmse", **values):
 def test_more_is_better_of_some_metrics():
     assert comparison(a=3, b=1, c=2).ranked == ["b", "c", "a"]
     assert comparison("delta1", a=0.3, b=0.1, c=0.2).ranked == ["a", "c", "b"]
+    for metric in ("rmse", "delta1"):  # what isn't known comes last
+        assert comparison(metric, a=float("nan"), b=0.1).ranked == ["b", "a"]
     assert "more is better" in notes(comparison("delta1", a=1))[0]
 
 
