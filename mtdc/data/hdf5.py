@@ -38,10 +38,12 @@ def read_entry(file: Any, key: str, where: str, at: int | None = None) -> np.nda
     Raises:
         DataError: There is none of that name, or its bytes are damaged; ``where`` names the file.
     """
-    found = file.get(key)
-    if found is None or not hasattr(found, "shape"):
-        raise DataError(f"{where} has no array '{key}'.{did_you_mean(key, map(str, file))}")
     try:
+        found = file.get(key)
+        if found is None or not hasattr(found, "shape"):
+            raise DataError(f"{where} has no array '{key}'.{did_you_mean(key, map(str, file))}")
         return np.asarray(found[()] if at is None else found[at])
-    except (OSError, IndexError, ValueError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # the library meets broken bytes with whatever they lead it to
         raise DataError(f"{where}: the array '{key}' can't be read ({' '.join(str(error).split())[:120]}).") from error

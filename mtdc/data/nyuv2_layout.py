@@ -7,6 +7,7 @@ nyu_depth_v2_labeled.mat + splits.mat [+ classMapping40.mat]               the l
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +31,10 @@ _KEY_OF_SPLIT = {"train": "trainNdxs", "val": "testNdxs", "test": "testNdxs"}
 #: The Kinect's range ends at 10 m; depth beyond this is another unit.
 _FARTHEST_M = 20.0
 _MILLIMETRES = 1000.0
+
+
+#: Most frames that a file of numbers may name: a hundred times those of the data set.
+_MOST_FRAMES = 100_000
 
 
 class Source(ABC):
@@ -272,14 +277,24 @@ def _photo(stored: np.ndarray, name: str) -> np.ndarray:
 
 
 def _matlab_array(path: Path, key: str, what: str) -> np.ndarray:
-    """A flat array of a .mat file of the old format."""
-    from scipy.io import loadmat
+    """A flat array of numbers in a .mat file of the old format.
+
+    Raises:
+        DataError: The file is missing or damaged, or has no such array; ``what`` says what it is for.
+    """
+    from scipy.io import loadmat, whosmat
 
     if not path.is_file():
         raise DataError(f"{path} does not exist; it names {what}, and the data set's page offers it.")
     try:
+        shapes = {name: shape for name, shape, _ in whosmat(path)}
+        # Before it is read: scipy's parser doesn't hold a size against the file's, and reads on beyond its end.
+        if any(not 0 <= side <= _MOST_FRAMES for side in shapes.get(key, ())) or math.prod(shapes.get(key, ())) > _MOST_FRAMES:
+            raise DataError(f"{path}: '{key}' claims the shape {shapes[key]}; expected at most {_MOST_FRAMES} numbers.")
         found = loadmat(path, variable_names=[key])
-    except (ValueError, OSError, NotImplementedError, TypeError, KeyError, IndexError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # scipy's parser meets broken bytes with whatever they lead it to
         raise DataError(
             f"{path} can't be read as a .mat file ({' '.join(str(error).split())[:120]}); copy it again."
         ) from error

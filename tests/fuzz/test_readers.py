@@ -24,7 +24,7 @@ TOOLS = str(Path(__file__).resolve().parents[2] / "tools")
 READERS = (
     "depth_png", "photo_png", "photo_jpeg", "labels_png", "normals_png", "depth_npy", "normals_npy", "velodyne", "ply", "pcd",
     "cameras", "velodyne_to_camera", "camera_yaml", "camera_json", "intrinsics", "intrinsics_npy", "checkpoint",
-    "resume",
+    "weights", "hdf5", "resume",
 )  # fmt: skip
 #: A checkpoint takes ten times as long as the others, and a run that goes on a thousand times.
 EXAMPLES = dict.fromkeys(READERS, 250) | {"checkpoint": 80, "resume": 20}

@@ -21,10 +21,12 @@ from mtdc.data import io as files
 from mtdc.data.camera_file import read_camera
 from mtdc.data.cloud_file import read_cloud
 from mtdc.data.maps import read_map
+from mtdc.data.nyuv2_layout import Hdf5Tree
 from mtdc.engine.checkpoint import load_weights, save_weights
 from mtdc.errors import UserError
 from mtdc.model import MultiTaskModel, build_model
 from mtdc.structures import NORMALS
+from mtdc.zoo.weights import load_model, save_model
 
 from . import mutations, resuming
 
@@ -45,6 +47,14 @@ K: {fx: 20, fy: 20, cx: 6, cy: 4}
 rotation: [0, -1, 0, 0, 0, -1, 1, 0, 0]
 translation: [-0.004, -0.076, -0.272]
 """
+_NETWORK = {
+    "type": "MultiTaskNetwork",
+    "representation": {"type": "SparseDepth"},
+    "encoder": {"type": "MultiKernelEncoder"},
+    "trunk": {"type": "TransposedConvTrunk"},
+    "sharing": {"type": "NoSharing"},
+    "tasks": {"depth": {"type": "DepthTask"}},
+}
 _JSON = b'{"image_size": [13, 9], "K": [20, 0, 6, 0, 20, 4, 0, 0, 1]}\n'
 
 
@@ -82,7 +92,9 @@ class Target:
         """Write the files beside, and return where the broken one goes."""
         for name, content in self.beside:
             (folder / name).write_bytes(content)
-        return folder / self.file
+        path = folder / self.file
+        path.parent.mkdir(exist_ok=True)
+        return path
 
 
 def try_reader(target: Target, path: Path) -> str:
@@ -173,21 +185,24 @@ def _calibration(path: Path) -> None:
 
 @functools.cache
 def _model() -> MultiTaskModel:
-    network = {
-        "type": "MultiTaskNetwork",
-        "representation": {"type": "SparseDepth"},
-        "encoder": {"type": "MultiKernelEncoder"},
-        "trunk": {"type": "TransposedConvTrunk"},
-        "sharing": {"type": "NoSharing"},
-        "tasks": {"depth": {"type": "DepthTask"}},
-    }
-    return build_model({"width": 1, "network": network})
+    return build_model({"width": 1, "network": _NETWORK})
 
 
 def _checkpoint(path: Path) -> None:
     model = copy.deepcopy(_model())
     load_weights(model, path)
     _require(all(bool(torch.isfinite(value).all()) for value in model.state_dict().values()), "weights with NaN")
+
+
+def _weights(path: Path) -> None:
+    model, _ = load_model(path)
+    _require(all(bool(torch.isfinite(value).all()) for value in model.state_dict().values()), "weights with NaN")
+
+
+def _hdf5(path: Path) -> None:
+    source = Hdf5Tree(path.parents[1])
+    _check_map(source.depth(0), 1, 0.0, 100.0)
+    _check_map(source.image(0), 3, 0, 255)
 
 
 def _png(array: np.ndarray) -> bytes:
@@ -238,6 +253,24 @@ def _checkpoints(folder: Path) -> tuple[bytes, ...]:
     return weights, path.read_bytes()
 
 
+def _weights_files(folder: Path) -> tuple[bytes, ...]:
+    path, files = folder / "seed.safetensors", []
+    cfg = {"width": 1, "network": _NETWORK}
+    for half in (True, False):
+        save_model(build_model(cfg).strip(("depth",)), cfg, path, half=half)
+        files.append(path.read_bytes())
+    return tuple(files)
+
+
+def _hdf5_file(folder: Path, depth: np.ndarray, photo: np.ndarray) -> bytes:
+    import h5py  # type: ignore[import-untyped]
+
+    path = folder / "seed.h5"
+    with h5py.File(path, "w") as file:
+        file["depth"], file["rgb"] = depth, photo.transpose(2, 0, 1)
+    return path.read_bytes()
+
+
 def all_targets(folder: Path) -> dict[str, Target]:
     """Every reader by name; ``folder`` takes a file for a moment."""
     random = np.random.default_rng(0)
@@ -271,5 +304,7 @@ def all_targets(folder: Path) -> dict[str, Target]:
         "intrinsics": Target("K.txt", (b"20 0 6 0 20 4 0 0 1\n", b"20 20 6 4"), _intrinsics, mutations.TEXT),
         "intrinsics_npy": Target("K.npy", (_npy(matrix), _npy(matrix.astype(np.float32))), _intrinsics, mutations.NPY),
         "checkpoint": Target("epoch_1.pth", _checkpoints(folder), _checkpoint, mutations.CHECKPOINT),
+        "weights": Target("model.safetensors", _weights_files(folder), _weights, mutations.ANY),
+        "hdf5": Target("scene/00001.h5", (_hdf5_file(folder, stored / 2560, photo),), _hdf5, mutations.ANY),
         "resume": Target(resuming.FILE, resuming.seeds(folder), resuming.reader(folder), (resuming.change_values,)),
     }
