@@ -1,7 +1,7 @@
 """Measure many models as the sensor gets worse, one row of a CSV file a model and case (docs/robustness.md).
 
     python tools/robustness.py classical/linear_kitti unet_street:epoch_38.pth --data-root data/kitti --out kitti.csv
-    python tools/robustness.py classical/linear_kitti --data other_sensors/held_back_folder --data-root DIR --curves --out a.csv
+    python tools/robustness.py classical/linear_kitti --data classical/linear_held_back --data-root DIR --curves --out a.csv
     python tools/robustness.py --out kitti.csv --table lines --plot lines.svg
 
 Models are named as in `mtdc analyze`, which draws such curves for a few of them into a report; this is for many models and long

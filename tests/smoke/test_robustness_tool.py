@@ -37,7 +37,7 @@ def rows(path):
 
 def test_rows_are_measured_once_and_a_plane_is_completed_without_error(robustness, folder, tmp_path, monkeypatch):
     out = tmp_path / "out.csv"
-    common = ("--data", "other_sensors/held_back_folder", "--data-root", folder, "--curves", "drop", "--out", out)
+    common = ("--data", "classical/linear_held_back", "--data-root", folder, "--curves", "drop", "--out", out)
     assert robustness("near=classical/nearest_kitti", *common)[0] == 0
     first = rows(out)
     assert [row["step"] for row in first] == ["0", "0.25", "0.5", "0.75", "0.9", "0.97"]
