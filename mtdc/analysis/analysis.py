@@ -16,6 +16,7 @@ from ..errors import DataError
 from ..metrics.regions import BANDS_M, INDOOR_BANDS_M
 from ..structures import DEPTH, GRAY_IMAGE, SEMANTICS, SPARSE_DEPTH
 from ..visualization.panel import sample_panel
+from .bootstrap import interval
 from .breakdown import Breakdown, Row
 from .calibration import Calibration
 from .entries import Entry
@@ -23,7 +24,7 @@ from .features import feature_sheet, last_features
 from .frames import Frames
 from .measuring import Measures
 from .predictors import ModelPredictor, Prediction, Predictor, make_predictor
-from .robustness import Point, Sweep, fits, interval, measure_step
+from .robustness import Point, Sweep, fits, measure_step
 
 #: What frames are ranked by, in every protocol that measures depth.
 RANKED_BY = "rmse"

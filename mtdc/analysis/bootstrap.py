@@ -15,10 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy import stats
 
 from ..engine.pairing import kitti_identity
 
 RESAMPLES = 10_000
+#: Of an interval that stands beside a single number: draws, their seed, and how many are made at once, so that thousands of
+#: frames fit into memory.
+INTERVAL_RESAMPLES, INTERVAL_SEED, BATCH = 2000, 0, 100
 #: From so many drives on, drives are drawn in place of frames: fewer can't tell a spread.
 LEAST_DRIVES = 10
 #: Draws at a time; more would only cost memory.
@@ -102,3 +106,20 @@ def _resampled(sums: np.ndarray, counts: np.ndarray, seed: int) -> np.ndarray:
         chosen = generator.integers(len(counts), size=(min(_CHUNK, RESAMPLES - start), len(counts)))
         means.append(sums[:, chosen].sum(axis=2) / counts[chosen].sum(axis=1))
     return np.concatenate(means, axis=1)
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """A 95 % interval of the mean over frames, by the bootstrap's percentiles (Efron, Annals of Statistics 1979)."""
+    if len(values) < 2:
+        return float("nan"), float("nan")
+    if np.ptp(values) == 0:
+        return float(values[0]), float(values[0])
+    bounds = stats.bootstrap(
+        (np.asarray(values, dtype=np.float64),),
+        np.mean,
+        n_resamples=INTERVAL_RESAMPLES,
+        batch=BATCH,
+        method="percentile",
+        random_state=INTERVAL_SEED,
+    ).confidence_interval
+    return float(bounds.low), float(bounds.high)

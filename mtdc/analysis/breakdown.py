@@ -29,6 +29,7 @@ from ..metrics.regions import (
     given_bands,
 )
 from ..structures import DENSE_DEPTH, DEPTH, SEMANTICS, SPARSE_DEPTH, Field
+from .bootstrap import BATCH, INTERVAL_RESAMPLES, INTERVAL_SEED
 from .predictors import Prediction
 
 #: Names of the groups, in the order of the table.
@@ -37,9 +38,6 @@ GROUPS = ("all", "distance", "class", "row", "given", "edge")
 ROW_BANDS = 8
 #: Greatest limit of predictions, in metres, by which a protocol is one for rooms.
 ROOM_M = 20.0
-RESAMPLES, SEED = 2000, 0
-#: Of those, drawn at once: thousands of frames then fit into memory.
-BATCH = 100
 #: Squared error, absolute error and pixels of one frame's part of a region.
 _Sums = tuple[float, float, int]
 
@@ -215,9 +213,9 @@ def _interval(squared: np.ndarray, pixels: np.ndarray) -> tuple[float, float]:
         lambda s, n, axis: 1000 * np.sqrt(s.sum(axis=axis) / n.sum(axis=axis)),
         paired=True,
         vectorized=True,
-        n_resamples=RESAMPLES,
+        n_resamples=INTERVAL_RESAMPLES,
         batch=BATCH,
         method="percentile",
-        random_state=SEED,
+        random_state=INTERVAL_SEED,
     ).confidence_interval
     return float(bounds.low), float(bounds.high)

@@ -7,7 +7,7 @@ import functools
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -75,7 +75,6 @@ class Comparison:
     protocol: dict[str, Any]
     machine: dict[str, Any]
     size: tuple[int, int]
-    notes: list[str] = field(default_factory=list)
 
     @property
     def ranked(self) -> list[str]:

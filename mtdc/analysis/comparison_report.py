@@ -77,7 +77,7 @@ def notes(comparison: Comparison) -> list[str]:
             f"beyond what the model holds before. {sentence(comparison.machine)}; "
             f"{_counted(comparison.machine['threads'], 'thread')}."
         )
-    return [*words, *comparison.notes]
+    return words
 
 
 def as_text(comparison: Comparison) -> str:

@@ -6,16 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from mmengine.config import Config
-from scipy import stats
 
 from ..errors import ConfigError, did_you_mean
+from .bootstrap import interval
 from .frames import Frames
 from .measuring import Measures
 from .predictors import Predictor
-
-RESAMPLES, SEED = 2000, 0
 
 
 @dataclass(frozen=True)
@@ -128,15 +125,3 @@ def _point(sweep: str, step: float, model: str, means: Mapping[str, float], per_
     bounds = {name: interval([values[name] for values in per_frame.values() if name in values]) for name in names}
     low, high = ({name: bounds[name][side] for name in names} for side in (0, 1))
     return Point(sweep, step, model, {name: means[name] for name in names}, low, high, len(per_frame))
-
-
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """A 95 % interval of the mean over frames, by the bootstrap's percentiles (Efron, Annals of Statistics 1979)."""
-    if len(values) < 2:
-        return float("nan"), float("nan")
-    if np.ptp(values) == 0:
-        return float(values[0]), float(values[0])
-    bounds = stats.bootstrap(
-        (np.asarray(values, dtype=np.float64),), np.mean, n_resamples=RESAMPLES, method="percentile", random_state=SEED
-    ).confidence_interval
-    return float(bounds.low), float(bounds.high)

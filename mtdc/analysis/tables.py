@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ DECIMALS = 3
 
 
 def csv_tables(analysis: Analysis) -> dict[str, tuple[Sequence[str], list[Sequence[Any]]]]:
-    """``{file name: (columns, rows)}``; a file without rows is left out."""
+    """``{file name: (columns, rows)}``; one without rows has nothing to say."""
     units = analysis.protocol.get("units", {})
     tables: dict[str, tuple[Sequence[str], list[Sequence[Any]]]] = {
         "overall.csv": (
@@ -45,7 +45,7 @@ def csv_tables(analysis: Analysis) -> dict[str, tuple[Sequence[str], list[Sequen
         ),
     }
     tables |= _calibration(analysis)
-    return {name: table for name, table in tables.items() if table[1]}
+    return tables
 
 
 def _per_frame(analysis: Analysis) -> tuple[Sequence[str], list[Sequence[Any]]]:
@@ -90,8 +90,3 @@ def _cell(value: Any) -> Any:
         if isinstance(value, float) and abs(value) >= 1
         else (f"{value:.6g}" if isinstance(value, float) else value)
     )
-
-
-def columns_of(values: Iterable[Mapping[str, Any]]) -> list[str]:
-    """All keys, each once, in order."""
-    return list(dict.fromkeys(key for one in values for key in one))

@@ -12,12 +12,11 @@ fewer LiDAR lines; what a predicted confidence is worth; the worst frames; featu
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .train import add_options
+from .train import add_options, told_command
 
 if TYPE_CHECKING:
     from ..analysis.analysis import Analysis
@@ -72,13 +71,17 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("--cfg-options changes the config of --data; name that one too.")
     check_writable(args.out / REPORT)
     analysis = analyze(entries, cfg, Options(args.frames, sweeps, args.curve_frames, args.worst, device=args.device))
-    page = render(analysis, shlex.join(["mtdc", "analyze", *map(str, args.models)]))
-    tables = csv_tables(analysis)
-    for name, (columns, rows) in tables.items():
-        write_csv(args.out / name, columns, rows)
+    page = render(analysis, told_command("analyze"))
+    written = 0
+    for name, (columns, rows) in csv_tables(analysis).items():
+        if rows:
+            write_csv(args.out / name, columns, rows)
+            written += 1
+        else:  # an earlier analysis' beside these would mislead
+            (args.out / name).unlink(missing_ok=True)
     with atomic_path(args.out / REPORT) as temporary:
         temporary.write_text(page, encoding="utf-8")
-    sys.stdout.write(f"{_summary(analysis)}\nwritten to {args.out / REPORT}, with {len(tables)} CSV files beside it\n")
+    sys.stdout.write(f"{_summary(analysis)}\nwritten to {args.out / REPORT}, with {written} CSV files beside it\n")
     return 0
 
 

@@ -12,12 +12,11 @@ accuracy against latency.
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .train import add_options
+from .train import add_options, told_command
 
 if TYPE_CHECKING:
     from ..analysis.comparison import Comparison
@@ -85,7 +84,7 @@ def _write(found: Comparison, folder: Path) -> str:
     from ..data.io import atomic_path, write_json
     from ..errors import ConfigError
 
-    command = shlex.join(["mtdc", "compare", *sys.argv[1:][sys.argv[1:2] == ["compare"] :]])
+    command = told_command("compare")
     write_json(folder / NUMBERS, comparison_report.as_json(found, command))
     write_csv(folder / FRAMES, *comparison_report.per_frame_table(found))
     contents: dict[str, bytes | None] = {TABLE: comparison_report.as_markdown(found, command).encode()}

@@ -9,6 +9,7 @@ interrupted run goes on with --resume, to the same weights as if it had not stop
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,6 +47,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                 parser.error(f"--cfg-options can't read {' '.join(values)}: values are numbers, words, [lists] and (tuples)")
 
     parser.add_argument("--cfg-options", nargs="+", action=Options, metavar="KEY=VALUE", help="as in model.width=8")
+
+
+def told_command(name: str) -> str:
+    """The command line as it was given, for reports that say how to have their numbers again."""
+    words = sys.argv[1:]
+    return shlex.join(["mtdc", name, *(words[1:] if words[:1] == [name] else words)])
 
 
 def add_launcher(parser: argparse.ArgumentParser) -> None:

@@ -187,3 +187,13 @@ def test_confidence_and_features_are_shown_where_a_model_has_them(report):
     page = (out / "report.html").read_text()
     assert {row["model"] for row in rows(out / "sparsification.csv")} == {"expecting"}
     assert "first channels of each stream" in page and "Features: none of nearest_kitti, a&lt;b, png" in page
+
+
+def test_files_of_an_earlier_analysis_do_not_stay(tree, tmp_path):
+    for name in ("robustness.csv", "sparsification.csv", "mine.csv"):
+        (tmp_path / name).write_text("of an earlier one\n")
+    assert (
+        main(["analyze", NEAREST, "--data-root", str(tree), "--split", "val", "--out", str(tmp_path), "--curves", *WHOLE]) == 0
+    )
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"report.html", "overall.csv", "per_frame.csv", "breakdown.csv", "mine.csv"}

@@ -7,10 +7,11 @@ import pytest
 from mmengine.config import Config
 from support import kitti_tree
 
+from mtdc.analysis.bootstrap import interval
 from mtdc.analysis.entries import parse_entries
 from mtdc.analysis.frames import Frames, data_config
 from mtdc.analysis.predictors import Prediction, Predictor
-from mtdc.analysis.robustness import SWEEPS, find_sweeps, fits, interval, measure_step
+from mtdc.analysis.robustness import SWEEPS, find_sweeps, fits, measure_step
 from mtdc.errors import ConfigError
 
 

@@ -168,7 +168,6 @@ def test_an_entry_without_a_file_is_fetched(index, tmp_path, monkeypatch):
         asked.append((url, sha256, size, name))
         return file
 
-    download = pytest.importorskip("mtdc.zoo.download")
-    monkeypatch.setattr(download, "fetch", fetch)
+    monkeypatch.setattr("mtdc.zoo.download.fetch", fetch)
     assert "depth" in mtdc.load(entry["name"], zoo=tmp_path).model.network.fields
     assert asked == [(entry["url"], entry["sha256"], entry["bytes"], entry["name"])]
