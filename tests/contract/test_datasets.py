@@ -39,6 +39,11 @@ def _street(root):
     return {"length": 3, "size": (31, 90), "layouts": ("country", "motorway"), "lidar": {"step": 0.8}}
 
 
+def _rooms(root):
+    """Nothing on disk: three small frames, drawn."""
+    return {"length": 3, "size": (31, 45)}
+
+
 def _nyuv2(root):
     """Two frames as pictures; the second has no labels."""
     rng = np.random.default_rng(0)
@@ -93,6 +98,7 @@ def _folder(root):
 TREES = {
     "KittiDepthCompletion": _kitti,
     "StreetWorld": _street,
+    "DrawnRooms": _rooms,
     "NYUv2": _nyuv2,
     "VOID": _void,
     "VirtualKITTI2": _virtual_kitti,
