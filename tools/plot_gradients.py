@@ -9,12 +9,12 @@ custom_hooks = [*_base_.custom_hooks, dict(type='GradientLogHook', interval=50)]
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mtdc.data.io import atomic_path
+from mtdc.engine.run_log import read_log
 from mtdc.errors import DataError, UserError
 
 #: What is drawn: ending of the key in the log, label, whether its axis is logarithmic where all values are positive.
@@ -23,9 +23,6 @@ PANELS = (
     ("/grad_cosine", "cosine to the primary task", False),
     ("/weight", "weight", True),
 )
-#: A run's log, one file for each time that it was started.
-LOGS = "*/vis_data/scalars.json"
-
 #: ``{ending: {task: {step: value}}}``.
 Curves = dict[str, dict[str, dict[int, float]]]
 
@@ -36,25 +33,12 @@ def read_curves(work_dir: Path) -> Curves:
     Raises:
         DataError: There is no log, or nothing in it to draw.
     """
-    if not work_dir.is_dir():
-        raise DataError(f"{work_dir}: no such folder; expected the work folder of a training.")
-    files = sorted(work_dir.glob(LOGS))
-    if not files:
-        raise DataError(f"{work_dir}: no log ({LOGS}); expected the work folder of a training.")
     curves: Curves = {ending: {} for ending, _, _ in PANELS}
-    for file in files:
-        lines = file.read_text().splitlines()
-        for number, line in enumerate(lines, 1):
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                if number == len(lines):
-                    continue  # cut off by the run's end
-                raise DataError(f"{file}, line {number}: not JSON; expected one object of scalars a line.") from error
-            for key, value in row.items():
-                ending = next((ending for ending in curves if key.endswith(ending)), None)
-                if ending is not None and "step" in row:
-                    curves[ending].setdefault(key.removesuffix(ending), {})[int(row["step"])] = float(value)
+    for step, values in read_log(work_dir).items():
+        for key, value in values.items():
+            ending = next((ending for ending in curves if key.endswith(ending)), None)
+            if ending is not None:
+                curves[ending].setdefault(key.removesuffix(ending), {})[step] = value
     if not any(curves.values()):
         raise DataError(f"{work_dir}: its log has neither weights nor gradients of tasks; expected keys such as depth/weight.")
     return curves

@@ -149,7 +149,7 @@ def _draw_room(rng: np.random.Generator) -> _Room:
             small = rng.uniform((0.05, 0.05, 0.05), (0.15, 0.15, 0.2))
             rows.append(_row((x, y, 2 * half[2] + small[2]), small, turn + rng.uniform(-1, 1), rng))
     for _ in range(int(rng.integers(1, 4))):  # pictures, shelves and windowsills on the far wall
-        half = (rng.uniform(0.2, 0.6), rng.uniform(0.02, 0.2), rng.uniform(0.1, 0.4))
+        half = rng.uniform((0.2, 0.02, 0.1), (0.6, 0.2, 0.4))
         rows.append(
             _row((aside + rng.uniform(-0.4, 0.4) * across, ahead - half[1], rng.uniform(1.2, height - 0.5)), half, 0, rng)
         )
@@ -157,8 +157,8 @@ def _draw_room(rng: np.random.Generator) -> _Room:
 
 
 def _row(
-    centre: Sequence[float], half: Sequence[float], turn: float, rng: np.random.Generator
-) -> tuple[Sequence[float], Sequence[float], float, np.ndarray, float]:
+    centre: Sequence[float], half: np.ndarray | Sequence[float], turn: float, rng: np.random.Generator
+) -> tuple[Sequence[float], Sequence[float] | np.ndarray, float, np.ndarray, float]:
     return centre, half, turn, rng.uniform(0.25, 0.95, 3), rng.uniform(0.1, 0.6)
 
 
