@@ -1,10 +1,9 @@
-# The street world for networks that are to see real scans: KITTI's camera, truth that keeps what is seen past edges, of scans alone in
-# a part of the frames (docs/street.md).
+# The street world for networks that are to see real scans: KITTI's camera, truth that keeps what is seen past edges (docs/street.md).
 # `mtdc test` is for real frames: both cameras, the lower 352 rows.
 _base_ = './street.py'
 
 data_root = 'data/street_wide'
-street = dict(size=(352, 1216), splits=dict(train=420, val=20), extra=(), truth='raw', scan_share=0.4)
+street = dict(size=(352, 1216), splits=dict(train=420, val=20), extra=(), truth='raw')
 train_dataloader = dict(
     batch_size=6,
     dataset=dict(

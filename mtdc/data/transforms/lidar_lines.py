@@ -35,7 +35,7 @@ class LidarLines(Transform):
     """Keep every k-th LiDAR line of the sparse depth.
 
     Args:
-        lines: Lines that the sensor would have: 64, 32, 16, 8 or 4 of 64.
+        lines: Lines that the sensor would have: 64, 32, 16, 8 or 4 of 64; or several numbers, from which each frame's is drawn.
         of: Lines that it has, a multiple of it.
         above: Metres of the beams' origin above the camera; or of the upper and of the lower block.
         roll: Degrees by which the sensor's right side is the higher one in the camera's picture.
@@ -51,42 +51,43 @@ class LidarLines(Transform):
 
     def __init__(
         self,
-        lines: int = 16,
+        lines: int | Sequence[int] = 16,
         of: int = 64,
         above: float | Sequence[float] = KITTI_MOUNT.above,
         roll: float = KITTI_MOUNT.roll,
         pitch: float = KITTI_MOUNT.pitch,
     ) -> None:
-        if not 1 <= lines <= of or of % lines:
+        self.lines = (lines,) if isinstance(lines, int) else tuple(lines)
+        if not self.lines or any(not 1 <= number <= of or of % number for number in self.lines):
             raise ValueError(f"lines must divide of={of}, so that every k-th line is kept, not {lines}")
         heights = tuple(above) if isinstance(above, Sequence) else (above, above)
         if len(heights) != 2:
             raise ValueError(f"above must be one height or (upper block's, lower block's) in metres, not {above}")
-        self.lines = lines
         self.of = of
         self.mount = replace(KITTI_MOUNT, above=heights, roll=roll, pitch=pitch)
 
     def __call__(self, frame: Frame, generator: np.random.Generator) -> Frame:
         """The frame with fewer lines."""
         sparse, intrinsics = sparse_of(frame, "LidarLines"), known_intrinsics(frame, "LidarLines")
+        lines = self.lines[0] if len(self.lines) == 1 else int(generator.choice(self.lines))
         measured = sparse > 0
         if not measured.any():
             return frame
         dense = measured.mean() >= _DENSE
-        if self.lines == self.of and not dense:
+        if lines == self.of and not dense:
             return frame
         points = measured_points(sparse, intrinsics)
         seen = elevations(points, self.mount) if dense else sharpest(points, self.mount, _FIELD / self.of)
         kept = np.zeros_like(measured)
-        kept[measured] = self._near_beams(seen, float(intrinsics[1, 1])) if dense else self._every_kth(seen)
+        kept[measured] = self._near_beams(seen, lines, float(intrinsics[1, 1])) if dense else self._every_kth(seen, lines)
         return with_sparse(frame, np.where(kept, sparse, 0))
 
-    def _every_kth(self, seen: np.ndarray) -> np.ndarray:
-        every = self.of // self.lines
+    def _every_kth(self, seen: np.ndarray, lines: int) -> np.ndarray:
+        every = self.of // lines
         return np.asarray(line_numbers(seen, _FIELD / self.of) % every == every // 2)
 
-    def _near_beams(self, seen: np.ndarray, focal: float) -> np.ndarray:
+    def _near_beams(self, seen: np.ndarray, lines: int, focal: float) -> np.ndarray:
         lowest, highest = seen.min(), seen.max()
-        step = max((highest - lowest) / self.lines, 1e-6)
-        beam = np.floor((highest - seen) / step).clip(0, self.lines - 1) + 0.5
+        step = max((highest - lowest) / lines, 1e-6)
+        beam = np.floor((highest - seen) / step).clip(0, lines - 1) + 0.5
         return np.asarray(np.abs(highest - beam * step - seen) <= 0.5 * np.degrees(1 / focal))

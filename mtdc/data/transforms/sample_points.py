@@ -32,18 +32,20 @@ class SamplePoints(Transform):
     Args:
         points: n; or (least, greatest), from which each frame's is drawn evenly. A frame with fewer keeps all.
         fixed: The draw depends on the frame's name alone; otherwise on (seed, frame, epoch), as every random change.
+        logarithmic: n is drawn evenly in its logarithm: as many frames with 50 to 500 points as with 500 to 5000.
 
     Raises:
         ValueError: A number below 1, or a range that is not ascending.
         ConfigError: (when called) Sparse depth is not among the inputs.
     """
 
-    def __init__(self, points: int | Sequence[int] = 500, fixed: bool = False) -> None:
+    def __init__(self, points: int | Sequence[int] = 500, fixed: bool = False, logarithmic: bool = False) -> None:
         low, high = points if isinstance(points, Sequence) else (points, points)
         if not 1 <= low <= high:
             raise ValueError(f"points must be at least 1, or (least, greatest), not {points}")
         self.points = (int(low), int(high))
         self.fixed = fixed
+        self.logarithmic = logarithmic
 
     def __call__(self, frame: Frame, generator: np.random.Generator) -> Frame:
         """The frame with that many points."""
@@ -54,9 +56,16 @@ class SamplePoints(Transform):
             generator = np.random.default_rng(zlib.crc32(str(frame.meta["sample_id"]).encode()))
         dense = frame.maps[key]
         known = np.flatnonzero(dense != SPARSE_DEPTH.unknown)
-        low, high = self.points
-        count = low if low == high else int(generator.integers(low, high + 1))
+        count = self._count(generator)
         kept = generator.choice(known, min(count, known.size), replace=False)
         sparse = np.full_like(dense, SPARSE_DEPTH.unknown)
         sparse.reshape(-1)[kept] = dense.reshape(-1)[kept]
         return dataclasses.replace(frame, maps={**frame.maps, key: sparse})
+
+    def _count(self, generator: np.random.Generator) -> int:
+        low, high = self.points
+        if low == high:
+            return low
+        if self.logarithmic:
+            return min(int(np.exp(generator.uniform(np.log(low), np.log(high + 1)))), high)
+        return int(generator.integers(low, high + 1))

@@ -123,6 +123,16 @@ def test_every_kth_line_is_that_of_every_kth_beam(scanned, lines):
     assert len(np.unique(beam[kept > 0])) == len(seen[every // 2 :: every])
 
 
+def test_of_several_numbers_of_lines_each_frame_gets_one(scanned):
+    depth, _ = scanned
+    single = {lines: after(LidarLines(lines), frame_of(depth, K)) for lines in (32, 8)}
+    drawn = []
+    for seed in range(12):
+        kept = after(LidarLines((32, 8)), frame_of(depth, K), seed)
+        drawn += [lines for lines, map_ in single.items() if np.array_equal(map_, kept)]
+    assert len(drawn) == 12 and set(drawn) == {32, 8}
+
+
 def test_all_lines_are_the_frame_and_a_dense_map_gets_thin_lines():
     depth = np.full((60, 80), 7, np.float32)
     few = np.where(np.arange(80) % 20 == 0, depth, 0)
@@ -282,7 +292,8 @@ def test_the_stronger_fault_loses_the_same_points_and_more(weak, strong):
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda: LidarLines(7), lambda: LidarLines(0), lambda: LidarLines(16, above=(1, 2, 3)), lambda: SparseNoise(-1),
+        lambda: LidarLines(7), lambda: LidarLines(0), lambda: LidarLines(()), lambda: LidarLines((16, 7)),
+        lambda: LidarLines(16, above=(1, 2, 3)), lambda: SparseNoise(-1),
         lambda: SparseOutliers(1.5), lambda: SparseOutliers(0.1, 9, 3), lambda: SeeThrough(-0.1), lambda: SeeThrough(radius=0),
         lambda: DropBlobs(-1), lambda: DropBlobs(1, (9, 3)), lambda: FeaturePoints(0), lambda: FeaturePoints(5, -1),
         lambda: Fog(0), lambda: Fog(spurious=2), lambda: Fog(nearest=200), lambda: Rain(-1), lambda: MoveSensor(float("nan")),

@@ -56,6 +56,13 @@ def test_a_range_draws_the_number_too():
     assert numbers == {5, 6, 7, 8}
 
 
+def test_a_logarithmic_range_draws_as_many_frames_below_its_geometric_mean_as_above():
+    numbers = np.array([(drawn(seed=seed, points=(10, 1000), logarithmic=True) > 0).sum() for seed in range(300)])
+    assert numbers.min() >= 10 and numbers.max() <= 1000 and numbers.min() < 15 and numbers.max() > 700
+    assert abs((numbers < 100).mean() - 0.5) < 4 * 0.5 / np.sqrt(300)
+    assert {int((drawn(seed=seed, points=(1, 2), logarithmic=True) > 0).sum()) for seed in range(40)} == {1, 2}
+
+
 def test_what_can_not_be_is_refused():
     for points in (0, (3, 2)):
         with pytest.raises(ConfigError, match="points must be"):

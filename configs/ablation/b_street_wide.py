@@ -1,0 +1,5 @@
+# B on the wide street world: encoder and depth module alone (Lu et al., CVPR 2020, Table 2). Against aux_image_street_wide: no image
+# task, no sharing.
+_base_ = '../aux_image_street_wide.py'
+
+model = dict(network=dict(sharing=dict(type='NoSharing'), tasks=dict(image=None)))
