@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from ..data.io import write_json
 from ..data.raw_bytes import bytes_of
@@ -25,40 +25,65 @@ from .strict import from_json, to_json
 ZOO_VARIABLE = "MTDC_ZOO"
 INDEX_NAME, WEIGHTS_FOLDER = "index.json", "weights"
 #: Version of the index's form.
-VERSION = 1
+VERSION = 2
+#: Where a model was trained for; settings differ in what is measured.
+Setting = Literal["outdoor", "indoor"]
 _LARGEST_INDEX_BYTES = 2**24
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+#: Errors that every entry has.
+MEASURED = ("rmse", "mae")
+
+
+@dataclass(frozen=True)
+class OverSeeds:
+    """The same training with several seeds, the published one among them, on the same frames.
+
+    Args:
+        seeds: The seeds.
+        values: Of each error, the mean over seeds of its mean over frames.
+        spread: The standard deviation over seeds of that mean.
+    """
+
+    seeds: list[int]
+    values: dict[str, float]
+    spread: dict[str, float]
 
 
 @dataclass(frozen=True)
 class Expected:
-    """Values that were measured once.
+    """Values that were measured once, with the published weights.
 
     Args:
         data: Which frames, in words.
         frames: How many.
-        values: ``{"rmse": .., "mae": ..}`` in the metric's units, means over frames.
-        spread: Of each, the standard deviation over frames.
+        values: ``{"rmse": .., "mae": .., ..}`` in the metric's units, means over frames.
+        spread_over_frames: Of each, the standard deviation over frames.
+        over_seeds: The same with several seeds; None where there is one.
     """
 
     data: str
     frames: int
     values: dict[str, float]
-    spread: dict[str, float]
+    spread_over_frames: dict[str, float]
+    over_seeds: OverSeeds | None = None
 
 
 @dataclass(frozen=True)
 class Embedded:
     """Values on frames that the package draws itself, computed in float32 from the file's weights: they can be had again.
 
+    They are a check of the file, and no measure of quality.
+
     Args:
         dataset: Config of the data set.
-        values: ``{"rmse": .., "mae": ..}`` in the metric's units.
+        metric: Config of the metric.
+        values: ``{"rmse": .., "mae": ..}`` in the metric's units; with a predicted deviation its mean, mm, too.
         tolerance: Largest relative difference; processors round differently.
     """
 
     dataset: dict[str, Any]
+    metric: dict[str, Any]
     values: dict[str, float]
     tolerance: float
 
@@ -70,7 +95,12 @@ class ZooEntry:
     Args:
         name: What ``mtdc.load`` calls it.
         title: One line on what it is.
+        purpose: One line on what to take it for.
+        setting: Where it was trained for.
+        inputs: What it reads at test time: ``sparse_depth``, and maybe ``image`` and ``intrinsics``.
+        outputs: What it gives: ``depth``, and ``depth_confidence`` where it predicts its own deviation.
         config: Name of the shipped config that it was trained with, or of its author's file.
+        command: The command that repeats the training.
         sha256, bytes: Of the weights file.
         licence: Under which the weights may be used.
         data: What it saw in training.
@@ -78,16 +108,22 @@ class ZooEntry:
         expected: Values measured once.
         embedded: Values that a test measures again.
         parameters: ``{"train": .., "test": ..}``: numbers that are trained, and that are left at test time.
-        minutes, machine: What the training cost.
+        minutes, machine, precision: What the training cost, on what, and what it computed in.
         seed, steps: Of the training.
         card: Its page, relative to the repository or the zoo's folder.
+        log: What the training logged, a CSV beside the card; None where there is none.
         file: The weights file, relative to the zoo's ``weights/``; None where it has to be fetched.
         url: Where the file is fetched from; None where it lies in the zoo.
     """
 
     name: str
     title: str
+    purpose: str
+    setting: Setting
+    inputs: list[str]
+    outputs: list[str]
     config: str
+    command: str
     sha256: str
     bytes: int
     licence: str
@@ -98,9 +134,11 @@ class ZooEntry:
     parameters: dict[str, int]
     minutes: float
     machine: str
+    precision: str
     seed: int
     steps: int
     card: str
+    log: str | None = None
     file: str | None = None
     url: str | None = None
 
@@ -164,7 +202,7 @@ def read_zoo(folder: str | Path) -> Zoo:
         newer = isinstance(content["version"], int) and content["version"] > VERSION
         raise DataError(
             f"{path}: version {content['version']!r:.40}; this mtdc reads version {VERSION}."
-            f"{' It was made by a newer mtdc: update it.' if newer else ''}"
+            f"{' It was made by a newer mtdc: update it.' if newer else ' Publish its models again.'}"
         )
     entries: dict[str, ZooEntry] = {}
     for number, value in enumerate(content["entries"]):
@@ -243,12 +281,26 @@ def find_weights(name: str | Path, zoo: str | Path | None = None) -> Path | None
     return found.weights(entry)
 
 
+def _expected(value: Any, where: str) -> Expected:
+    if isinstance(value, dict) and value.get("over_seeds") is not None:
+        value = {**value, "over_seeds": from_json(OverSeeds, value["over_seeds"], f"{where}, over_seeds")}
+    found = from_json(Expected, value, where)
+    parts = {"values": found.values, "spread_over_frames": found.spread_over_frames}
+    if found.over_seeds is not None:
+        parts |= {"over_seeds, values": found.over_seeds.values, "over_seeds, spread": found.over_seeds.spread}
+    for name, numbers in parts.items():
+        missing = [key for key in (*MEASURED, *found.values) if key not in numbers]
+        if missing:
+            raise DataError(f"{where}, {name}: missing key '{missing[0]}', a number.")
+    return found
+
+
 def _entry(value: Any, where: str) -> ZooEntry:
     entry: dict[str, Any] = dict(value) if isinstance(value, dict) else {}
     # The parts first: what is wrong in them is then said with its place.
     if isinstance(entry.get("expected"), list):
         entry["expected"] = tuple(
-            from_json(Expected, one, f"{where}, expected[{number}]") for number, one in enumerate(entry["expected"])
+            _expected(one, f"{where}, expected[{number}]") for number, one in enumerate(entry["expected"])
         )
     if "embedded" in entry:
         entry["embedded"] = from_json(Embedded, entry["embedded"], f"{where}, embedded")
@@ -261,9 +313,12 @@ def _entry(value: Any, where: str) -> ZooEntry:
         raise DataError(f"{where}: bytes must be a whole number from 1 on, not {found.bytes}.")
     if set(found.parameters) != {"train", "test"}:
         raise DataError(f"{where}: parameters must have 'train' and 'test', not {', '.join(found.parameters) or 'nothing'}.")
+    for key in MEASURED:
+        if key not in found.embedded.values:
+            raise DataError(f"{where}, embedded, values: missing key '{key}', a number.")
     if found.file is None and not found.url:
         raise DataError(f"{where}: missing key 'file' or 'url': it says nowhere where its weights are.")
-    for key, text in (("file", found.file), ("card", found.card)):
+    for key, text in (("file", found.file), ("card", found.card), ("log", found.log)):
         if text is not None and (PurePosixPath(text).is_absolute() or ".." in PurePosixPath(text).parts or "\\" in text):
             raise DataError(f"{where}: {key} must be a path inside the zoo, not {text!r:.60}.")
     return found

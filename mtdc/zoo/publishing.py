@@ -7,8 +7,9 @@ leaves the zoo as it was.
 from __future__ import annotations
 
 import json
+import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,10 @@ import numpy as np
 from mmengine.config import Config
 
 from ..data.io import atomic_path
-from ..data.raw_bytes import bytes_of
 from ..engine.checkpoint import file_hash, last_checkpoint, load_weights
 from ..engine.config import find_config, load_config, require
 from ..engine.folder_lock import held
+from ..engine.preparation import seed_of
 from ..engine.result import takes_files
 from ..engine.runs import of_depth
 from ..engine.strip import count_parameters
@@ -29,9 +30,24 @@ from ..errors import ConfigError, DataError
 from ..metrics import DepthMetric
 from ..model import MultiTaskModel, build_model
 from ..registry import METRICS, build
-from .embedded import DATASET, TOLERANCE, depths, measure
-from .index import INDEX_NAME, NAME, WEIGHTS_FOLDER, Embedded, Expected, ZooEntry, package_folder, read_zoo, write_index
-from .page import card_skeleton
+from ..structures import DEPTH
+from .embedded import FRAMES, TOLERANCE, measure, predictions
+from .index import (
+    INDEX_NAME,
+    MEASURED,
+    NAME,
+    WEIGHTS_FOLDER,
+    Embedded,
+    Setting,
+    ZooEntry,
+    package_folder,
+    read_zoo,
+    write_index,
+)
+from .page import COLUMNS, card_skeleton
+from .repeating import config_name, repeating_command
+from .results import expected_values
+from .training_log import write_training_log
 from .weights import Description, load_model, save_model
 
 #: How far predictions of the stored weights may lie from the checkpoint's: the mean over pixels of |a - b| / b.
@@ -47,7 +63,13 @@ class Wanted:
         name: What ``mtdc.load`` will call it.
         title, licence, data: One line on what it is, its licence, and what it saw.
         minutes, machine: What its training cost.
+        purpose: One line on what to take it for.
+        setting: Where it was trained for; None: indoors where its metric is NYUv2's, else outdoors.
+        command: The command that repeats its training; None: made from its config.
         results: ``(file, words)``: results of ``mtdc test`` on data that the words name.
+        seed_results: ``(seed, file, words)``: the same of the same training with other seeds.
+        url: Address of the folder that its file will be fetched from; None: it lies in the zoo.
+        upload: Folder that the file is put into then, to be uploaded.
         half: Store weights in half precision where that costs nothing.
         replace: Another entry of that name is replaced.
     """
@@ -58,7 +80,13 @@ class Wanted:
     data: str
     minutes: float
     machine: str
+    purpose: str = ""
+    setting: Setting | None = None
+    command: str | None = None
     results: tuple[tuple[Path, str], ...] = ()
+    seed_results: tuple[tuple[int, Path, str], ...] = ()
+    url: str | None = None
+    upload: Path | None = None
     half: bool = True
     replace: bool = False
 
@@ -74,61 +102,88 @@ def publish(work_dir: Path, zoo: Path, wanted: Wanted, config: str | None = None
         checkpoint: The weights; the work folder's last checkpoint, if not given.
 
     Raises:
-        ConfigError: The name is taken or no name, or the config measures no depth.
+        ConfigError: The name is taken or no name, the config measures no depth, or the command trains something else.
         DataError: A file is missing or faulty, results are of other weights, or the stored weights predict something else.
     """
     if not NAME.fullmatch(wanted.name):
         raise ConfigError(f"--name must be small letters, digits, '_' and '-', not '{wanted.name}'.")
+    if (wanted.url is None) is not (wanted.upload is None):
+        raise ConfigError("--url and --upload belong together: where the file will be fetched from, and where it is put now.")
+    if wanted.url is not None and not re.match(r"(https?|file)://.", wanted.url):
+        raise ConfigError(f"--url must be an address http://, https:// or file://, not '{wanted.url}'.")
     checkpoint = checkpoint or last_checkpoint(work_dir)
     if checkpoint is None:
         raise DataError(f"{work_dir}: no checkpoint in it; name a work folder of `mtdc train`, or --checkpoint FILE.")
     cfg = load_config(config or _config_in(work_dir))
     metric_cfg = _metric(cfg)
+    command = repeating_command(cfg, wanted.command)
     with held(zoo, make=True):
         entries = read_zoo(zoo).entries if (zoo / INDEX_NAME).is_file() else {}
         if wanted.name in entries and not wanted.replace:
             raise ConfigError(f"{zoo} has a '{wanted.name}' already: add --replace to put this one in its place.")
         if zoo.exists() and not takes_files(zoo):
             raise DataError(f"--zoo {zoo} can't be written.")
-        entry, file = _store(cfg, metric_cfg, checkpoint, zoo, wanted)
-        old = entries.get(wanted.name)
-        root = _card_root(zoo)
-        if not (root / entry.card).exists():  # a card that someone has written stays
-            with atomic_path(root / entry.card) as temporary:
-                temporary.write_text(card_skeleton(entry), encoding="utf-8")
-        file.replace(zoo / WEIGHTS_FOLDER / str(entry.file))
+        folder = wanted.upload or zoo / WEIGHTS_FOLDER
+        entry, file = _store(cfg, metric_cfg, checkpoint, folder, wanted)
+        try:
+            entry = replace(entry, command=command, card=_beside(zoo, wanted.name, "md"))
+            root, log = _card_root(zoo), _beside(zoo, wanted.name, "csv")
+            if write_training_log(work_dir, root / log):
+                entry = replace(entry, log=log)
+            if not (root / entry.card).exists():  # a card that someone has written stays
+                with atomic_path(root / entry.card) as temporary:
+                    temporary.write_text(card_skeleton(entry), encoding="utf-8")
+            file.replace(folder / _file_name(entry))
+        except BaseException:
+            file.unlink(missing_ok=True)
+            raise
         write_index(zoo, [*(one for name, one in entries.items() if name != wanted.name), entry])
-        if old is not None and old.file not in (None, entry.file):
-            (zoo / WEIGHTS_FOLDER / str(old.file)).unlink(missing_ok=True)
+        _remove_replaced(entries.get(wanted.name), entry, zoo)
     return entry
 
 
-def _store(cfg: Config, metric_cfg: Any, checkpoint: Path, zoo: Path, wanted: Wanted) -> tuple[ZooEntry, Path]:
-    """The entry, and its weights under a name that nobody looks for yet."""
+def _remove_replaced(old: ZooEntry | None, entry: ZooEntry, zoo: Path) -> None:
+    """Remove the files of a replaced entry that the new one doesn't name."""
+    if old is not None and old.file not in (None, entry.file):
+        (zoo / WEIGHTS_FOLDER / str(old.file)).unlink(missing_ok=True)
+    if old is not None and old.log not in (None, entry.log):
+        (_card_root(zoo) / str(old.log)).unlink(missing_ok=True)
+
+
+def _store(cfg: Config, metric_cfg: dict[str, Any], checkpoint: Path, folder: Path, wanted: Wanted) -> tuple[ZooEntry, Path]:
+    """The entry, and its weights in a folder under a name that nobody looks for yet."""
     model = build_model(cfg.model)
     meta = load_weights(model, checkpoint)
     if not any(True for _ in model.parameters()):
         raise ConfigError(f"{cfg.filename}: this config's method has no weights, so there is nothing to publish.")
     whole, tasks = count_parameters(model.network), tuple(model.network.tasks)
     model.strip(KEEP).eval()
-    seed, steps = (cfg.get("randomness") or {}).get("seed"), meta.get("iter")
+    steps = meta.get("iter")
+    setting = wanted.setting or ("indoor" if metric_cfg["type"] == "NYUv2DepthMetric" else "outdoor")
+    rows = [row.name for task in model.network.tasks.values() for row in (task.field, *task.extra_fields)]
     entry = ZooEntry(
         name=wanted.name,
         title=wanted.title,
-        config=Path(cfg.filename).stem,
+        purpose=wanted.purpose,
+        setting=setting,
+        inputs=list(model.network.needs),
+        outputs=rows,
+        config=config_name(cfg),
+        command="",
         sha256="",
         bytes=0,
         licence=wanted.licence,
         data=wanted.data,
         protocol=_protocol(metric_cfg),
         expected=(),
-        embedded=Embedded(DATASET, {}, TOLERANCE),
+        embedded=Embedded(FRAMES[setting], metric_cfg, {}, TOLERANCE),
         parameters={"train": whole, "test": count_parameters(model.network)},
         minutes=wanted.minutes,
         machine=wanted.machine,
-        seed=seed if isinstance(seed, int) else 0,
+        precision=str(cfg.model.get("precision", "float32")),
+        seed=seed_of(cfg),
         steps=steps if isinstance(steps, int) else 0,
-        card=_card(zoo, wanted.name),
+        card="",
     )
     description = Description(
         {},
@@ -138,44 +193,58 @@ def _store(cfg: Config, metric_cfg: Any, checkpoint: Path, zoo: Path, wanted: Wa
         licence=entry.licence,
         stripped=[name for name in tasks if name not in KEEP],
         protocol=entry.protocol,
-        training={key: getattr(entry, key) for key in ("config", "data", "seed", "steps", "minutes", "machine")},
+        training={key: getattr(entry, key) for key in ("config", "data", "seed", "steps", "minutes", "machine", "precision")},
     )
-    file = zoo / WEIGHTS_FOLDER / f".{wanted.name}.{secrets.token_hex(6)}{SUFFIX}"
+    file = folder / f".{wanted.name}.{secrets.token_hex(6)}{SUFFIX}"
     try:
         save_model(model, cfg.model, file, description, wanted.half)
-        digest = file_hash(file)
-        expected = _expected(wanted.results, {digest, file_hash(checkpoint)})
-        stored, _ = load_model(file)
-        check_predictions(model, stored, file)
-        values = measure(stored, metric_cfg, DATASET)
-        entry = replace(
-            entry,
-            file=f"{wanted.name}-{digest[:8]}{SUFFIX}",
-            sha256=digest,
-            bytes=file.stat().st_size,
-            expected=expected,
-            embedded=Embedded(DATASET, values, TOLERANCE),
-        )
+        return _tried(entry, file, model, checkpoint, wanted), file
     except BaseException:
         file.unlink(missing_ok=True)
         raise
-    return entry, file
 
 
-def check_predictions(model: MultiTaskModel, stored: MultiTaskModel, path: Path) -> float:
-    """Hold what stored weights predict on embedded frames against the original's; returns the mean relative difference.
+def _tried(entry: ZooEntry, file: Path, model: MultiTaskModel, checkpoint: Path, wanted: Wanted) -> ZooEntry:
+    """The entry with what the stored file is and is worth: loaded back, compared with the model, measured."""
+    digest = file_hash(file)
+    weights, names = {digest, file_hash(checkpoint)}, tuple(COLUMNS[entry.setting])
+    expected = expected_values(wanted.results, wanted.seed_results, weights, entry.seed, entry.protocol, names)
+    stored, _ = load_model(file)
+    check_predictions(model, stored, file, entry.embedded.dataset)
+    values = measure(stored, entry.embedded.metric, entry.embedded.dataset)
+    name = f"{wanted.name}-{digest[:8]}{SUFFIX}"
+    return replace(
+        entry,
+        file=name if wanted.url is None else None,
+        url=None if wanted.url is None else f"{wanted.url.rstrip('/')}/{name}",
+        sha256=digest,
+        bytes=file.stat().st_size,
+        expected=expected,
+        embedded=replace(entry.embedded, values=values),
+    )
+
+
+def _file_name(entry: ZooEntry) -> str:
+    return entry.file or str(entry.url).rpartition("/")[2]
+
+
+def check_predictions(model: MultiTaskModel, stored: MultiTaskModel, path: Path, dataset: Mapping[str, Any]) -> float:
+    """Hold what stored weights predict on embedded frames against the original's; returns depth's mean relative difference.
 
     Raises:
-        DataError: They differ by more than ``PREDICTION_TOLERANCE``.
+        DataError: Depth, or the deviation that is predicted with it, differs by more than ``PREDICTION_TOLERANCE``.
     """
-    pairs = zip(depths(model, DATASET), depths(stored, DATASET), strict=True)
-    difference = float(np.mean([np.mean(np.abs(new - old) / np.maximum(old, 1e-3)) for old, new in pairs]))
-    if not difference <= PREDICTION_TOLERANCE:
-        raise DataError(
-            f"{path.name}: loaded back, it predicts depth that differs by {difference:.2%} on average; at most "
-            f"{PREDICTION_TOLERANCE:.2%} is taken. Publish with --full-precision."
-        )
-    return difference
+    pairs = list(zip(predictions(model, dataset), predictions(stored, dataset), strict=True))
+    differences = {}
+    for name in pairs[0][0]:
+        relative = (np.abs(new[name] - old[name]) / np.maximum(old[name], 1e-3) for old, new in pairs)
+        difference = differences[name] = float(np.mean([one.mean() for one in relative]))
+        if not difference <= PREDICTION_TOLERANCE:
+            raise DataError(
+                f"{path.name}: loaded back, it predicts {name} that differs by {difference:.2%} on average; at most "
+                f"{PREDICTION_TOLERANCE:.2%} is taken. Publish with --full-precision."
+            )
+    return differences[DEPTH.name]
 
 
 def _config_in(work_dir: Path) -> str:
@@ -187,12 +256,15 @@ def _config_in(work_dir: Path) -> str:
     return str(find_config(found[0]))
 
 
-def _metric(cfg: Config) -> Any:
+def _metric(cfg: Config) -> dict[str, Any]:
+    """The first metric of the config's test_evaluator that measures depth's errors, as plain values."""
     require(cfg, "test_evaluator", "model")
-    found = of_depth(cfg.test_evaluator)
-    if not found:
-        raise ConfigError(f"{cfg.filename}: its test_evaluator measures no depth; a zoo's models complete depth.")
-    return dict(found[0])
+    for one in of_depth(cfg.test_evaluator):
+        metric: DepthMetric = build(METRICS, one, "test_evaluator")
+        if set(MEASURED) <= set(metric.protocol().get("units", {})):
+            plain: dict[str, Any] = json.loads(json.dumps(dict(one)))
+            return plain
+    raise ConfigError(f"{cfg.filename}: its test_evaluator measures no depth (rmse, mae); a zoo's models complete depth.")
 
 
 def _protocol(metric_cfg: Mapping[str, Any]) -> dict[str, Any]:
@@ -202,36 +274,13 @@ def _protocol(metric_cfg: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _expected(results: Sequence[tuple[Path, str]], hashes: set[str]) -> tuple[Expected, ...]:
-    """Values of results that `mtdc test` wrote of these weights.
-
-    Raises:
-        DataError: A file is no result, or one of other weights.
-    """
-    found = []
-    for path, words in results:
-        try:
-            result = json.loads(bytes_of(path, "result").tobytes())
-            told, frames = result["protocol"], result["per_frame"].values()
-            values = {key: float(result[key]) for key in ("rmse", "mae")}
-            spread = {key: float(np.std([float(frame[key]) for frame in frames], ddof=1)) for key in values}
-            count = int(result["frames"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{path}: no result of `mtdc test`: it lacks rmse, mae, frames, protocol or per_frame.") from error
-        if told.get("checkpoint_sha256") not in hashes:
-            raise DataError(f"{path}: measured with {told.get('checkpoint')}, which are other weights than those published.")
-        if not np.isfinite([*values.values(), *spread.values()]).all():
-            raise DataError(f"{path}: needs two frames at the least, with finite values, for a spread.")
-        found.append(Expected(words, count, values, spread))
-    return tuple(found)
-
-
 def _card_root(zoo: Path) -> Path:
     return package_folder().parents[1] if _is_package(zoo) else zoo
 
 
-def _card(zoo: Path, name: str) -> str:
-    return f"docs/zoo/{name}.md" if _is_package(zoo) else f"cards/{name}.md"
+def _beside(zoo: Path, name: str, suffix: str) -> str:
+    """Place of a model's card, or of a file beside it."""
+    return f"{'docs/zoo' if _is_package(zoo) else 'cards'}/{name}.{suffix}"
 
 
 def _is_package(zoo: Path) -> bool:

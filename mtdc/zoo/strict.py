@@ -39,10 +39,15 @@ def from_json(cls: type[T], value: Any, where: str) -> T:
 
 
 def to_json(value: Any) -> dict[str, Any]:
-    """A dataclass as a JSON object, what it has by default left out."""
-    fields = {field.name: field.default for field in dataclasses.fields(value)}
-    content = dataclasses.asdict(value)
-    return {key: content[key] for key, default in fields.items() if getattr(value, key) is not default}
+    """A dataclass as a JSON object, and those in it; what they have by default is left out."""
+    fields = dataclasses.fields(value)
+    return {field.name: _json(own) for field in fields if (own := getattr(value, field.name)) is not field.default}
+
+
+def _json(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return to_json(value)
+    return [_json(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _short(value: Any) -> str:

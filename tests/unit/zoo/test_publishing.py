@@ -22,7 +22,7 @@ SMALL = {"type": "StreetWorld", "length": 2, "size": [32, 96], "split": "zoo", "
 
 @pytest.fixture(autouse=True)
 def _small_streets(monkeypatch):
-    monkeypatch.setattr(publishing, "DATASET", SMALL)
+    monkeypatch.setitem(embedded.FRAMES, "outdoor", SMALL)
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_results_of_other_weights_are_refused(work_dir, tmp_path, capsys):
     (expected,) = read_zoo(tmp_path / "zoo").entries["mine"].expected
     frames = [frame["rmse"] for frame in result["per_frame"].values()]
     assert expected.frames == 2 and expected.values["rmse"] == pytest.approx(sum(frames) / 2)
-    assert expected.spread["rmse"] == pytest.approx(abs(frames[0] - frames[1]) / 2**0.5)
+    assert expected.spread_over_frames["rmse"] == pytest.approx(abs(frames[0] - frames[1]) / 2**0.5)
     result["protocol"]["checkpoint_sha256"] = "0" * 64
     save_result(tmp_path / "result.json", result)
     (tmp_path / "other.json").write_text(json.dumps({"rmse": 1}))
