@@ -6,47 +6,26 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from support import small_network, sparse_map
+from support import sparse_map
+from zoo_support import MODEL, STREETS, make_run, publish_command
 
 import mtdc
 from mtdc.commands import main
-from mtdc.engine.checkpoint import file_hash, save_weights
+from mtdc.engine.checkpoint import file_hash
 from mtdc.engine.runs import evaluate
 from mtdc.model import build_model
 from mtdc.zoo import embedded, publishing
 from mtdc.zoo.index import read_zoo
 
-MODEL = {"type": "MultiTaskModel", "width": 2, "network": small_network(), "weighting": {"type": "FixedWeighting"}}
-SMALL = {"type": "StreetWorld", "length": 2, "size": [32, 96], "split": "zoo", "fresh": False, "truth": "dense"}
-
 
 @pytest.fixture(autouse=True)
 def _small_streets(monkeypatch):
-    monkeypatch.setitem(embedded.FRAMES, "outdoor", SMALL)
+    monkeypatch.setitem(embedded.FRAMES, "outdoor", STREETS)
 
 
 @pytest.fixture
 def work_dir(tmp_path):
-    """A run's folder: its config and a checkpoint."""
-    folder = tmp_path / "run"
-    folder.mkdir()
-    evaluator = {"type": "KittiDepthMetric", "clamp_m": (0.9, 100.0)}
-    dataset = {**SMALL, "split": "val", "transforms": []}
-    loader = {"batch_size": 1, "num_workers": 0, "dataset": dataset, "sampler": {"type": "DefaultSampler", "shuffle": False}}
-    content = {
-        "model": MODEL, "test_evaluator": evaluator, "randomness": {"seed": 3}, "test_dataloader": loader, "test_cfg": {}
-    }  # fmt: skip
-    (folder / "mine.py").write_text("".join(f"{key} = {value!r}\n" for key, value in content.items()))
-    model = build_model(MODEL).train()
-    model({"sparse_depth": sparse_map(32, 48)})
-    save_weights(model, folder / "epoch_2.pth", {"iter": 20, "epoch": 2})
-    return folder
-
-
-def arguments(work_dir, zoo, *more):
-    told = {"name": "mine", "title": "A small one", "licence": "MIT", "data": "nothing", "minutes": "1", "machine": "a laptop"}
-    words = [word for key, value in told.items() for word in (f"--{key}", value)]
-    return ["publish", str(work_dir), "--zoo", str(zoo), *words, *more]
+    return make_run(tmp_path / "run")
 
 
 def completed(completer):
@@ -55,7 +34,7 @@ def completed(completer):
 
 def test_a_published_model_is_loaded_by_its_name(work_dir, tmp_path, monkeypatch, capsys):
     zoo = tmp_path / "zoo"
-    assert main(arguments(work_dir, zoo)) == 0, capsys.readouterr().err
+    assert main(publish_command(work_dir, zoo)) == 0, capsys.readouterr().err
     (entry,) = read_zoo(zoo).entries.values()
     assert (entry.seed, entry.steps, entry.config) == (3, 20, "mine")
     assert entry.parameters["test"] < entry.parameters["train"]  # the image task is left out
@@ -80,7 +59,7 @@ def test_a_weights_file_stands_for_a_checkpoint(work_dir, tmp_path):
     from mtdc.engine.config import load_config
 
     zoo = tmp_path / "zoo"
-    assert main(arguments(work_dir, zoo, "--full-precision")) == 0
+    assert main(publish_command(work_dir, zoo, "--full-precision")) == 0
     (file,) = (zoo / "weights").glob("*.safetensors")
     cfg = load_config(work_dir / "mine.py")
     found = [evaluate(cfg, path, tmp_path / path.stem)["rmse"] for path in (file, work_dir / "epoch_2.pth")]
@@ -89,12 +68,12 @@ def test_a_weights_file_stands_for_a_checkpoint(work_dir, tmp_path):
 
 def test_nothing_is_overwritten_unasked(work_dir, tmp_path, capsys):
     zoo = tmp_path / "zoo"
-    assert main(arguments(work_dir, zoo)) == 0
+    assert main(publish_command(work_dir, zoo)) == 0
     before = (zoo / "index.json").read_bytes()
     (zoo / "cards" / "mine.md").write_text("written by hand")
-    assert main(arguments(work_dir, zoo)) == 2
+    assert main(publish_command(work_dir, zoo)) == 2
     assert "--replace" in capsys.readouterr().err and (zoo / "index.json").read_bytes() == before
-    assert main(arguments(work_dir, zoo, "--replace", "--full-precision")) == 0
+    assert main(publish_command(work_dir, zoo, "--replace", "--full-precision")) == 0
     assert [entry.file for entry in read_zoo(zoo).entries.values()] == [path.name for path in (zoo / "weights").iterdir()]
     assert (zoo / "index.json").read_bytes() != before
     assert (zoo / "cards" / "mine.md").read_text() == "written by hand"
@@ -102,7 +81,7 @@ def test_nothing_is_overwritten_unasked(work_dir, tmp_path, capsys):
 
 def test_a_failure_leaves_the_zoo_as_it_was(work_dir, tmp_path, monkeypatch, capsys):
     zoo = tmp_path / "zoo"
-    assert main(arguments(work_dir, zoo)) == 0
+    assert main(publish_command(work_dir, zoo)) == 0
     before = {path: path.read_bytes() for path in zoo.rglob("*") if path.is_file() and path.name != ".lock"}
     load = publishing.load_model
 
@@ -114,7 +93,7 @@ def test_a_failure_leaves_the_zoo_as_it_was(work_dir, tmp_path, monkeypatch, cap
         return model, description
 
     monkeypatch.setattr(publishing, "load_model", damaged)
-    assert main(arguments(work_dir, zoo, "--replace")) == 2
+    assert main(publish_command(work_dir, zoo, "--replace")) == 2
     assert "loaded back, it predicts depth that differs" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in zoo.rglob("*") if path.is_file() and path.name != ".lock"} == before
 
@@ -125,7 +104,7 @@ def test_results_of_other_weights_are_refused(work_dir, tmp_path, capsys):
 
     result = evaluate(load_config(work_dir / "mine.py"), work_dir / "epoch_2.pth", tmp_path / "test")
     save_result(tmp_path / "result.json", result)
-    assert main(arguments(work_dir, tmp_path / "zoo", "--result", str(tmp_path / "result.json"), "two streets")) == 0
+    assert main(publish_command(work_dir, tmp_path / "zoo", "--result", str(tmp_path / "result.json"), "two streets")) == 0
     (expected,) = read_zoo(tmp_path / "zoo").entries["mine"].expected
     frames = [frame["rmse"] for frame in result["per_frame"].values()]
     assert expected.frames == 2 and expected.values["rmse"] == pytest.approx(sum(frames) / 2)
@@ -134,7 +113,7 @@ def test_results_of_other_weights_are_refused(work_dir, tmp_path, capsys):
     save_result(tmp_path / "result.json", result)
     (tmp_path / "other.json").write_text(json.dumps({"rmse": 1}))
     for name, words in (("result", "other weights"), ("other", "no result of"), ("missing", "missing.json")):
-        assert main(arguments(work_dir, tmp_path / "new", "--result", str(tmp_path / f"{name}.json"), "streets")) == 2
+        assert main(publish_command(work_dir, tmp_path / "new", "--result", str(tmp_path / f"{name}.json"), "streets")) == 2
         assert words in capsys.readouterr().err
     assert not (tmp_path / "new" / "index.json").exists()
 
@@ -142,17 +121,17 @@ def test_results_of_other_weights_are_refused(work_dir, tmp_path, capsys):
 def test_what_cannot_be_published_is_said(work_dir, tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("MTDC_ZOO", raising=False)
     faults = [
-        (arguments(work_dir, tmp_path / "zoo", "--name", "My Model"), "small letters"),
-        (arguments(tmp_path / "nowhere", tmp_path / "zoo"), "no checkpoint in it"),
-        (arguments(work_dir, tmp_path / "zoo", "--minutes", "nan"), "--minutes"),
-        ([word for word in arguments(work_dir, "Z") if word not in ("--zoo", "Z")], "MTDC_ZOO"),
-        (arguments(work_dir, tmp_path / "zoo", "--config", "classical/nearest_kitti"), "made with another config"),
+        (publish_command(work_dir, tmp_path / "zoo", "--name", "My Model"), "small letters"),
+        (publish_command(tmp_path / "nowhere", tmp_path / "zoo"), "no checkpoint in it"),
+        (publish_command(work_dir, tmp_path / "zoo", "--minutes", "nan"), "--minutes"),
+        ([word for word in publish_command(work_dir, "Z") if word not in ("--zoo", "Z")], "MTDC_ZOO"),
+        (publish_command(work_dir, tmp_path / "zoo", "--config", "classical/nearest_kitti"), "made with another config"),
     ]
     for command, words in faults:
         assert main(command) == 2
         assert words in capsys.readouterr().err
     (work_dir / "other.py").write_text("")
-    assert main(arguments(work_dir, tmp_path / "zoo")) == 2
+    assert main(publish_command(work_dir, tmp_path / "zoo")) == 2
     assert "2 configs" in capsys.readouterr().err
 
 
@@ -162,5 +141,5 @@ def test_numbers_are_taken_in_float32(work_dir):
     metric = {"type": "KittiDepthMetric"}
     plain = build_model(MODEL).strip(("depth",))
     plain.load_state_dict(model.state_dict())
-    assert embedded.measure(model, metric, SMALL) == embedded.measure(plain, metric, SMALL)
+    assert embedded.measure(model, metric, STREETS) == embedded.measure(plain, metric, STREETS)
     assert model.precision == torch.bfloat16
