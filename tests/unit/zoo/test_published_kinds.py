@@ -1,4 +1,4 @@
-"""What an index entry says of all kinds of models: indoors, with the photo, of several seeds, behind an address; and its log."""
+"""What an index entry says of every kind of model: indoors, with the photo, of several seeds, behind an address; and its log."""
 
 import json
 
