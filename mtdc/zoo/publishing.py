@@ -123,6 +123,7 @@ def publish(work_dir: Path, zoo: Path, wanted: Wanted, config: str | None = None
             raise ConfigError(f"{zoo} has a '{wanted.name}' already: add --replace to put this one in its place.")
         if zoo.exists() and not takes_files(zoo):
             raise DataError(f"--zoo {zoo} can't be written.")
+        _remove_leftovers(zoo)
         folder = wanted.upload or zoo / WEIGHTS_FOLDER
         entry, file = _store(cfg, metric_cfg, checkpoint, folder, wanted)
         try:
@@ -142,6 +143,13 @@ def publish(work_dir: Path, zoo: Path, wanted: Wanted, config: str | None = None
     return entry
 
 
+def _remove_leftovers(zoo: Path) -> None:
+    """Remove what a publication was writing when it was killed; as the zoo's lock is held, none is at work."""
+    for pattern in (f"{WEIGHTS_FOLDER}/.*{SUFFIX}", ".*.tmp.*", "cards/.*.tmp.*"):
+        for file in zoo.glob(pattern):
+            file.unlink(missing_ok=True)
+
+
 def _remove_replaced(old: ZooEntry | None, entry: ZooEntry, zoo: Path) -> None:
     """Remove the files of a replaced entry that the new one doesn't name."""
     if old is not None and old.file not in (None, entry.file):
@@ -153,10 +161,11 @@ def _remove_replaced(old: ZooEntry | None, entry: ZooEntry, zoo: Path) -> None:
 def _store(cfg: Config, metric_cfg: dict[str, Any], checkpoint: Path, folder: Path, wanted: Wanted) -> tuple[ZooEntry, Path]:
     """The entry, and its weights in a folder under a name that nobody looks for yet."""
     model = build_model(cfg.model)
+    # Of the model that was trained: a checkpoint that is stripped already strips it.
+    whole, tasks = count_parameters(model.network), tuple(model.network.tasks)
     meta = load_weights(model, checkpoint)
     if not any(True for _ in model.parameters()):
         raise ConfigError(f"{cfg.filename}: this config's method has no weights, so there is nothing to publish.")
-    whole, tasks = count_parameters(model.network), tuple(model.network.tasks)
     model.strip(KEEP).eval()
     steps = meta.get("iter")
     setting = wanted.setting or ("indoor" if metric_cfg["type"] == "NYUv2DepthMetric" else "outdoor")
