@@ -39,6 +39,8 @@ PER_METRE = {"mm": 1000.0, "m": 1.0}
 
 def draw_frames(folder):
     """Draw streets as a folder of one's own: depth/, gt/ and image/ with files of the same names, and intrinsics.txt."""
+    for left in folder.rglob(".*.tmp.*"):  # of a run that was killed
+        left.unlink()
     for seed, (split, count) in enumerate(SPLITS.items()):
         for number in range(count):
             name, place = f"{number:03d}.png", folder / split
@@ -109,6 +111,8 @@ def complete(args, completer):
     """Complete the first frame of val/, to a depth PNG and a mask of the pixels to be believed."""
     name, inputs, _ = next(frames_of(args))
     completed = completer.complete(*inputs)
+    for left in args.out.glob(".*.tmp.*"):
+        left.unlink()
     write_png(args.out / f"{name}_valid.png", np.where(completed.valid, 255, 0).astype(np.uint8))
     write_depth_png(args.out / f"{name}_depth.png", completed.depth)
     print(f"\ncompleted {name} by '{args.name}' of {args.zoo}: {args.out / f'{name}_depth.png'}")

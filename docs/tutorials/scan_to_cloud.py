@@ -39,6 +39,8 @@ DRAWN, SPLIT, SEED = Path("drawn_scan"), "street", 0
 
 def draw_scan(folder):
     """Draw a street into a folder as KITTI's raw data has it: calibration, photo and scan. Returns the scan's path."""
+    for left in folder.rglob(".*.tmp.*"):  # of a run that was killed
+        left.unlink()
     options = StreetOptions(truth="dense", cameras=(2, 3))
     path = folder / SPLIT / DRIVE / "velodyne_points" / "data" / "0000000000.bin"
     write_street(folder, frames=1, seed=SEED, split=SPLIT, options=options, processes=1)
