@@ -42,8 +42,7 @@ def resolve(model_cfg: dict[str, Any], work_dir: Path, resume: bool) -> None:
     choice: list[Any] = [None]
     if is_main_process():
         if resume:
-            with suppress(OSError, ValueError, TypeError, KeyError):  # a file that is damaged is measured anew
-                choice = [{key: json.loads(file.read_text())["chosen"][key] for key in CANDIDATES[0]}]
+            choice = [_noted(file)]
         if choice[0] is None:
             seconds = measure([{**model_cfg, **candidate} for candidate in CANDIDATES])
             choice = [fastest(seconds)]
@@ -54,6 +53,21 @@ def resolve(model_cfg: dict[str, Any], work_dir: Path, resume: bool) -> None:
     for key, value in choice[0].items():
         if model_cfg.get(key) == AUTO:
             model_cfg[key] = value
+
+
+def chosen(model_cfg: dict[str, Any], work_dir: Path) -> None:
+    """Replace "auto" in a model's config by what a run in that folder chose; it stays where none did."""
+    for key, value in (_noted(work_dir / CHOICE_NAME) or {}).items():
+        if model_cfg.get(key) == AUTO:
+            model_cfg[key] = value
+
+
+def _noted(file: Path) -> dict[str, Any] | None:
+    """An earlier run's choice; None where there is none, or a damaged one, which is measured anew."""
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        noted = json.loads(file.read_text())["chosen"]
+        return {key: noted[key] for key in CANDIDATES[0]}
+    return None
 
 
 def fastest(seconds: list[float]) -> dict[str, Any]:

@@ -177,7 +177,7 @@ def _words(names: Sequence[str]) -> str:
 
 
 def _cost(entry: ZooEntry) -> str:
-    return f"{entry.minutes:g} minutes of {entry.machine}"
+    return f"{entry.minutes:g} minute{'' if entry.minutes == 1 else 's'} of {entry.machine}"
 
 
 def _protocol(entry: ZooEntry) -> str:
@@ -216,7 +216,7 @@ def card_skeleton(entry: ZooEntry) -> str:
     shapes = "# (H, W) metres, 0 = not measured -> (H, W) float32 metres"
     photo = "; image (H, W, 3) RGB, 0..255" if "image" in entry.inputs else ""
     log = f" What it logged: [{PurePosixPath(entry.log).name}]({PurePosixPath(entry.log).name})." if entry.log else ""
-    purpose = _sentence(entry.purpose) if entry.purpose else "(to be written: what to take it for)"
+    purpose = _sentence(f"For {entry.purpose}") if entry.purpose else "(to be written: what to take it for)"
     again = f"Again: `{entry.command}`.{log}"
     worth = "\n".join(results_table(entry)) if entry.expected else "(to be written: values on named frames)"
     return f"""# {entry.name}

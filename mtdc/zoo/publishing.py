@@ -21,6 +21,7 @@ from ..data.io import atomic_path
 from ..engine.checkpoint import file_hash, last_checkpoint, load_weights
 from ..engine.config import find_config, load_config, require
 from ..engine.folder_lock import held
+from ..engine.precision import chosen
 from ..engine.preparation import seed_of
 from ..engine.result import takes_files
 from ..engine.runs import of_depth
@@ -53,6 +54,8 @@ from .weights import Description, load_model, save_model
 #: How far predictions of the stored weights may lie from the checkpoint's: the mean over pixels of |a - b| / b.
 PREDICTION_TOLERANCE = 2e-3
 KEEP = ("depth",)
+#: What the file itself says of its training.
+_TRAINING = ("config", "command", "data", "seed", "steps", "minutes", "machine", "precision")
 
 
 @dataclass(frozen=True)
@@ -115,8 +118,9 @@ def publish(work_dir: Path, zoo: Path, wanted: Wanted, config: str | None = None
     if checkpoint is None:
         raise DataError(f"{work_dir}: no checkpoint in it; name a work folder of `mtdc train`, or --checkpoint FILE.")
     cfg = load_config(config or _config_in(work_dir))
+    chosen(cfg.model, work_dir)
     metric_cfg = _metric(cfg)
-    command = repeating_command(cfg, wanted.command)
+    wanted = replace(wanted, command=repeating_command(cfg, wanted.command))
     with held(zoo, make=True):
         entries = read_zoo(zoo).entries if (zoo / INDEX_NAME).is_file() else {}
         if wanted.name in entries and not wanted.replace:
@@ -127,7 +131,7 @@ def publish(work_dir: Path, zoo: Path, wanted: Wanted, config: str | None = None
         folder = wanted.upload or zoo / WEIGHTS_FOLDER
         entry, file = _store(cfg, metric_cfg, checkpoint, folder, wanted)
         try:
-            entry = replace(entry, command=command, card=_beside(zoo, wanted.name, "md"))
+            entry = replace(entry, card=_beside(zoo, wanted.name, "md"))
             root, log = _card_root(zoo), _beside(zoo, wanted.name, "csv")
             if write_training_log(work_dir, root / log):
                 entry = replace(entry, log=log)
@@ -178,7 +182,7 @@ def _store(cfg: Config, metric_cfg: dict[str, Any], checkpoint: Path, folder: Pa
         inputs=list(model.network.needs),
         outputs=rows,
         config=config_name(cfg),
-        command="",
+        command=str(wanted.command),
         sha256="",
         bytes=0,
         licence=wanted.licence,
@@ -202,7 +206,7 @@ def _store(cfg: Config, metric_cfg: dict[str, Any], checkpoint: Path, folder: Pa
         licence=entry.licence,
         stripped=[name for name in tasks if name not in KEEP],
         protocol=entry.protocol,
-        training={key: getattr(entry, key) for key in ("config", "data", "seed", "steps", "minutes", "machine", "precision")},
+        training={key: getattr(entry, key) for key in _TRAINING},
     )
     file = folder / f".{wanted.name}.{secrets.token_hex(6)}{SUFFIX}"
     try:

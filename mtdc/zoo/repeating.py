@@ -23,7 +23,7 @@ from ..model import AUTO
 #: Ways to start a training, up to the config's name.
 _STARTS = (("mtdc", "train"), ("python", "tools/train.py"))
 #: Settings that don't change the weights.
-_MEASURING = re.compile(r"val_evaluator\b|street\.processes$")
+_MEASURING = re.compile(r"val_evaluator\b|train_cfg\.val_|street\.processes$")
 _GONE = object()
 
 

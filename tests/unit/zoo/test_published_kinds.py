@@ -1,4 +1,4 @@
-"""What an index entry says of every kind of model: indoors, with the photo, of several seeds, behind an address; and its log."""
+"""What an index entry says of models of every kind: indoors, with the photo, of several seeds, behind an address; its log."""
 
 import json
 
@@ -22,7 +22,7 @@ from mtdc.zoo import embedded, training_log
 from mtdc.zoo.index import read_zoo
 from mtdc.zoo.page import as_markdown, as_text, groups
 from mtdc.zoo.publishing import check_predictions
-from mtdc.zoo.weights import load_model
+from mtdc.zoo.weights import load_model, read_description
 
 INDOOR = {"type": "NYUv2DepthMetric", "clamp_m": (0.1, 10.0)}
 
@@ -235,6 +235,17 @@ def test_the_metric_is_the_configs(tmp_path, capsys):
     assert entry.protocol["clamp_m"] == [1.0, 50.0]
     none = make_run(tmp_path / "none", evaluator={"type": "ErrorSides"})
     refused(capsys, publish_command(none, tmp_path / "other"), "measures no depth")
+
+
+def test_what_the_machine_chose_is_the_entrys_precision(tmp_path):
+    """With the config as it is shipped, which leaves the choice to the machine: the run's folder has it."""
+    run = make_run(tmp_path / "run", {**MODEL, "precision": "auto", "channels_last": "auto"})
+    assert published(run, tmp_path / "zoo").precision == "auto"
+    (run / "precision.json").write_text(json.dumps({"chosen": {"precision": "bfloat16", "channels_last": True}}))
+    entry = published(run, tmp_path / "zoo", "--replace")
+    assert entry.precision == "bfloat16"
+    told = read_description(tmp_path / "zoo" / "weights" / entry.file)
+    assert told.model["precision"] == "bfloat16" and told.training["command"] == entry.command
 
 
 def test_the_index_is_read_as_it_was_written(tmp_path, seeds):
