@@ -50,9 +50,8 @@ def draw_frames(folder):
             maps = draw_frame(STREET, seed, number, ("sparse_depth", "truth", "image")).maps
             write_png(place / "image" / name, maps["image"])  # 8-bit RGB
             write_depth_png(place / "gt" / name, maps["truth"], zero_is_empty=True)  # 16 bit: metres * 256, 0 = not known
-            write_depth_png(
-                place / "depth" / name, maps["sparse_depth"], zero_is_empty=True
-            )  # last: with it the frame is whole
+            # Last, as a frame is there when its sparse depth is.
+            write_depth_png(place / "depth" / name, maps["sparse_depth"], zero_is_empty=True)
         with atomic_path(folder / split / "intrinsics.txt") as temporary:
             np.savetxt(temporary, STREET.camera_matrix())
 

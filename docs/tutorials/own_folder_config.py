@@ -29,6 +29,6 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-epochs = 20
+epochs = 10
 param_scheduler = [dict(type="CosineAnnealingLR", by_epoch=True, convert_to_iter_based=True, T_max=epochs, end=epochs)]
 train_cfg = dict(by_epoch=True, max_epochs=epochs, val_interval=epochs)
