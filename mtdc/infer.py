@@ -16,6 +16,7 @@ from .data.calibration import check_intrinsics
 from .data.io import check_depth
 from .errors import ConfigError, DataError, did_you_mean
 from .model import MultiTaskModel, build_model, find_device
+from .structures import DEPTH_CONFIDENCE
 from .visualization.cloud import evidence_mask
 
 _SHAPES = {"image": "(H, W, 3) RGB, 0..255", "intrinsics": "(3, 3) in pixels"}
@@ -28,11 +29,14 @@ class Completed:
     Args:
         depth: ``(H, W)`` float32 metres, every pixel answered.
         valid: Bool ``(H, W)``: pixels that the scan says something about; elsewhere (sky, below the lowest beam, far from
-            any measured point) depth is a guess.
+            any measured point) depth is a guess. With a limit to the deviation, pixels above it are not valid either.
+        deviation: ``(H, W)`` float32 metres, the error that the model expects of its depth (standard deviation); None where
+            the model doesn't predict it.
     """
 
     depth: np.ndarray
     valid: np.ndarray
+    deviation: np.ndarray | None = None
 
 
 class Completer:
@@ -125,6 +129,11 @@ class Completer:
         needs: tuple[str, ...] = self.model.network.needs
         return needs
 
+    @property
+    def predicts_deviation(self) -> bool:
+        """Whether the model says which error it expects of its depth."""
+        return DEPTH_CONFIDENCE in self.model.network.tasks["depth"].extra_fields
+
     def __call__(
         self,
         sparse_depth: np.ndarray | Tensor,
@@ -132,7 +141,7 @@ class Completer:
         intrinsics: np.ndarray | Tensor | None = None,
     ) -> np.ndarray:
         """Dense depth of one frame, ``(H, W)`` float32 metres: what :meth:`complete` gives without its options."""
-        return self._depth(_checked(sparse_depth), image, intrinsics)
+        return self._predict(_checked(sparse_depth), image, intrinsics)[0]
 
     def complete(
         self,
@@ -142,32 +151,56 @@ class Completer:
         *,
         keep_measured: bool = False,
         max_distance_px: float | None = None,
+        max_deviation_m: float | None = None,
     ) -> Completed:
-        """Dense depth of one frame, and where the scan says something about it.
+        """Dense depth of one frame, where the scan says something about it, and which error the model expects.
 
         Args:
             sparse_depth: ``(H, W)`` floats, metres along the optical axis, 0 = not measured.
             image: ``(H, W, 3)`` RGB, 0..255; looked at only where the model ``needs`` it.
             intrinsics: ``(3, 3)`` K in pixels of this image; looked at only where the model ``needs`` it.
-            keep_measured: Measured pixels come back as they were given, those too that lie behind what the camera sees.
+            keep_measured: Measured pixels come back as they were given, those too that lie behind what the camera sees; the
+                deviation stays that of the model's own answer.
             max_distance_px: Farther from every measured pixel, a pixel is not valid; four times the scan's typical distance
                 where not given (:func:`~mtdc.visualization.cloud.evidence_mask`).
+            max_deviation_m: A pixel of which the model expects a greater error (standard deviation, metres) is not valid.
 
         Raises:
-            ConfigError: ``max_distance_px`` is no number from 0 on.
-        DataError: An input has another shape or type, holds values that can't be metres or no measured point, or is
+            ConfigError: A limit is no number from 0 on, or the deviation is limited and the model doesn't predict it.
+            DataError: An input has another shape or type, holds values that can't be metres or no measured point, or is
                 missing though the model needs it; or the model answers something that is no depth.
         """
         check_distance(max_distance_px)
+        self.check_deviation(max_deviation_m)
         sparse = _checked(sparse_depth)
-        depth = self._depth(sparse, image, intrinsics)
+        depth, deviation = self._predict(sparse, image, intrinsics)
         if keep_measured:
             depth = np.where(sparse > 0, sparse, depth)
-        return Completed(depth, evidence_mask(sparse, max_distance_px=max_distance_px))
+        valid = evidence_mask(sparse, max_distance_px=max_distance_px)
+        if deviation is not None and max_deviation_m is not None:
+            valid &= deviation <= max_deviation_m
+        return Completed(depth, valid, deviation)
 
-    def _depth(
+    def check_deviation(self, max_deviation_m: float | None) -> None:
+        """Refuse a largest expected error that is none, or that this model can't be held to.
+
+        Raises:
+            ConfigError: It is no number from 0 on, or the model doesn't predict its deviation.
+        """
+        if max_deviation_m is None:
+            return
+        if not _is_limit(max_deviation_m):
+            raise ConfigError(f"the largest deviation is {max_deviation_m!r}; expected 0 or more metres.")
+        if not self.predicts_deviation:
+            raise ConfigError(
+                f"the deviation can't be limited to {max_deviation_m:g} m: this model doesn't predict it (a DepthTask with "
+                "uncertainty does; `mtdc zoo` lists the zoo's models)."
+            )
+
+    def _predict(
         self, sparse: np.ndarray, image: np.ndarray | Tensor | None, intrinsics: np.ndarray | Tensor | None
-    ) -> np.ndarray:
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Depth, and the deviation where the model predicts it: ``(H, W)`` float32 metres."""
         inputs = {"sparse_depth": torch.from_numpy(np.require(sparse, requirements=["C", "W"]))[None, None]}
         given = {"image": image, "intrinsics": intrinsics}
         checks: dict[str, Callable[[np.ndarray, tuple[int, ...]], Tensor]]
@@ -180,14 +213,11 @@ class Completer:
                 raise DataError(f"this model needs {key} too: give {key}={_SHAPES.get(key, 'a map of the same size')}.")
             inputs[key] = checks[key](_as_array(value, key), sparse.shape)
         with torch.inference_mode():
-            depth = self.model({key: value.to(self.device) for key, value in inputs.items()})["depth"]
-        dense: np.ndarray = depth[0, 0].float().cpu().numpy()
-        wrong = int(np.count_nonzero(~np.isfinite(dense) | (dense < 0)))
-        if wrong:
-            raise DataError(
-                f"the model answers NaN, infinite or negative depth at {wrong} of {dense.size} pixels: its weights are damaged."
-            )
-        return dense
+            fields = self.model({key: value.to(self.device) for key, value in inputs.items()})
+        depth = _answer(fields["depth"], "depth")
+        if not self.predicts_deviation:
+            return depth, None
+        return depth, _answer(fields[DEPTH_CONFIDENCE.name], "deviation")
 
 
 def load(name: str | Path, device: str | torch.device | None = None, zoo: str | Path | None = None) -> Completer:
@@ -211,9 +241,24 @@ def check_distance(max_distance_px: float | None) -> None:
     Raises:
         ConfigError: It is no number from 0 on.
     """
-    right = isinstance(max_distance_px, (int, float, np.number)) and not isinstance(max_distance_px, bool)
-    if max_distance_px is not None and not (right and max_distance_px >= 0):
+    if max_distance_px is not None and not _is_limit(max_distance_px):
         raise ConfigError(f"the largest distance to a measured pixel is {max_distance_px!r}; expected 0 or more pixels.")
+
+
+def _is_limit(value: object) -> bool:
+    """Whether a value is a number from 0 on, infinity too."""
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and bool(value >= 0)
+
+
+def _answer(field: Tensor, name: str) -> np.ndarray:
+    """A field ``(1, 1, H, W)`` of a network as ``(H, W)`` float32 metres; what is none is refused."""
+    plane: np.ndarray = field[0, 0].float().cpu().numpy()
+    wrong = int(np.count_nonzero(~np.isfinite(plane) | (plane < 0)))
+    if wrong:
+        raise DataError(
+            f"the model answers NaN, infinite or negative {name} at {wrong} of {plane.size} pixels: its weights are damaged."
+        )
+    return plane
 
 
 def _checked(sparse_depth: np.ndarray | Tensor) -> np.ndarray:

@@ -3,7 +3,8 @@
 INPUT is a 16-bit depth PNG (metres * 256 or --depth-scale, 0 = not measured), an NPY file (float metres, 2-D), a LiDAR cloud
 (.bin, .ply, .pcd; with --calib), or a folder of them, where photos (8-bit and colour PNGs) are skipped. Written for each:
 DIR/depth/NAME.png (metres * 256), DIR/valid/NAME.png (255 where the scan says something about a pixel, else 0),
-DIR/color/NAME.png (near warm, far cool), and where the camera is known (--intrinsics or --calib) DIR/cloud/NAME.ply.
+DIR/color/NAME.png (near warm, far cool), where the camera is known (--intrinsics or --calib) DIR/cloud/NAME.ply, and where
+the model predicts its own error DIR/deviation/NAME.png (standard deviation, metres * 256) and DIR/deviation_color/NAME.png.
 
     mtdc complete scans/ --model unet_street --out completed
     mtdc complete 0000000005.bin --calib 2011_09_26 --model classical/nearest_kitti --out completed
@@ -79,6 +80,9 @@ def _add_results(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--max-distance", type=float, metavar="PX",
                        help="farther than this from every measured pixel a pixel is not valid (default: 4 times the scan's "
                             "typical distance; inf: no limit)")  # fmt: skip
+    group.add_argument("--max-deviation", type=float, metavar="METRES",
+                       help="a pixel of which the model expects a greater error (standard deviation) is not valid; for models "
+                            "that predict it")  # fmt: skip
     group.add_argument("--range", nargs=2, type=float, metavar=("NEAR", "FAR"),
                        help="depths in metres of the warmest and the coolest colour (default: each frame's own)")  # fmt: skip
 
@@ -98,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
         color_range_m=args.range and tuple(args.range),
         keep_measured=args.keep_measured,
         max_distance_px=args.max_distance,
+        max_deviation_m=args.max_deviation,
         empty_invalid=args.invalid == "zero",
         resume=args.resume,
         skip_broken=args.skip_broken,
@@ -117,6 +122,8 @@ def run(args: argparse.Namespace) -> int:
         _say(f"Skipped {_count(scans.photos, 'photo')} (8-bit or colour PNG) in the folders.")
     if not reader.known:
         _say("No point clouds: the camera is not known (--intrinsics FILE or --calib PATH).")
+    if not completer.predicts_deviation:
+        _say("No deviation: this model doesn't predict the error of its depth.")
     if results.kept:
         _say(f"Kept {_count(results.kept, 'scan')} that an earlier run completed.")
     _say(f"Completed {_count(results.count, 'scan')}: {', '.join(map(str, results.folders))}")

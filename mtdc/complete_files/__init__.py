@@ -20,7 +20,8 @@ from ..engine.result import takes_files
 from ..errors import ConfigError, DataError
 from ..infer import Completed, Completer, check_distance
 from ..visualization.cloud import cloud
-from ..visualization.colormap import colorize_depth, depth_range
+from ..visualization.colormap import colorize_depth, depth_range, known_depth
+from ..visualization.fields import colorize_deviation
 from .journal import Journal
 from .reader import ScanReader
 from .scans import JOURNAL, OUTPUT_FOLDERS, Scan, ScanList, photos_of
@@ -40,6 +41,7 @@ class Options:
         color_range_m: Nearest and farthest depth of the colours; each frame's own where not given.
         keep_measured: Measured pixels come back as they were given.
         max_distance_px: Farther from every measured pixel, a pixel is not valid; from the scan where not given.
+        max_deviation_m: A pixel of which the model expects a greater error is not valid; no limit where not given.
         empty_invalid: Pixels that are not valid get depth 0 (none) and black.
         resume: Keep results of an earlier run with the same settings.
         skip_broken: Go on behind a scan that can't be completed.
@@ -49,6 +51,7 @@ class Options:
     color_range_m: tuple[float, float] | None = None
     keep_measured: bool = False
     max_distance_px: float | None = None
+    max_deviation_m: float | None = None
     empty_invalid: bool = False
     resume: bool = False
     skip_broken: bool = False
@@ -72,11 +75,11 @@ class Results:
 
 
 def complete_files(completer: Completer, scans: ScanList, reader: ScanReader, options: Options | None = None) -> Results:
-    """Complete scans and write ``depth/NAME.png``, ``valid/NAME.png``, ``color/NAME.png`` and, for a known camera,
-    ``cloud/NAME.ply``.
+    """Complete scans and write ``depth/NAME.png``, ``valid/NAME.png``, ``color/NAME.png``; where the model predicts it
+    ``deviation/NAME.png`` and ``deviation_color/NAME.png``; and for a known camera ``cloud/NAME.ply``.
 
-    Depth is a uint16 PNG, metres * 256, of the scan's size. ``valid`` is 255 where the scan says something about a pixel and
-    0 elsewhere; the cloud holds the valid pixels. One frame is in memory at a time.
+    Depth and deviation are uint16 PNGs, metres * 256, of the scan's size. ``valid`` is 255 where the scan says something about
+    a pixel and 0 elsewhere; the cloud holds the valid pixels. One frame is in memory at a time.
 
     Args:
         completer: What completes them.
@@ -85,7 +88,7 @@ def complete_files(completer: Completer, scans: ScanList, reader: ScanReader, op
         options: See :class:`Options`.
 
     Raises:
-        ConfigError: The model needs images or intrinsics that were not given.
+        ConfigError: The model needs images or intrinsics that were not given, or a limit is none or can't be kept.
         DataError: The colour range is not ascending, the folder to be resumed was made with other settings, or a scan or its
             photo is missing or broken; what was written before stays.
     """
@@ -93,7 +96,7 @@ def complete_files(completer: Completer, scans: ScanList, reader: ScanReader, op
     photos = {} if options.images is None else photos_of(scans, Path(options.images))
     _check_options(completer, reader, options)
     reader.check(scans)
-    folders = OUTPUT_FOLDERS if reader.known else OUTPUT_FOLDERS[:-1]
+    folders = _folders(completer, reader)
     targets = tuple(scans.out / folder for folder in folders)
     for target in targets:
         _check_writable(target)
@@ -127,6 +130,14 @@ def complete_files(completer: Completer, scans: ScanList, reader: ScanReader, op
     return Results(done, kept, tuple(broken), targets)
 
 
+def _folders(completer: Completer, reader: ScanReader) -> list[str]:
+    """The folders that this model and camera have results for."""
+    without = set() if completer.predicts_deviation else {"deviation", "deviation_color"}
+    if not reader.known:
+        without.add("cloud")
+    return [folder for folder in OUTPUT_FOLDERS if folder not in without]
+
+
 def _check_options(completer: Completer, reader: ScanReader, options: Options) -> None:
     if "image" in completer.needs and options.images is None:
         raise ConfigError("this model reads the photo too: give --images DIR with photos of the scans' names.")
@@ -135,6 +146,7 @@ def _check_options(completer: Completer, reader: ScanReader, options: Options) -
     if options.color_range_m is not None:
         depth_range(np.empty(0), *options.color_range_m)
     check_distance(options.max_distance_px)
+    completer.check_deviation(options.max_deviation_m)
 
 
 def _hash(path: Path) -> str:
@@ -142,16 +154,21 @@ def _hash(path: Path) -> str:
 
 
 def _settings(completer: Completer, reader: ScanReader, options: Options) -> dict[str, Any]:
-    distance = options.max_distance_px
     return {
         **completer.origin,
         **reader.settings(),
         "images": options.images is not None,
         "colour_range": options.color_range_m,
         "keep_measured": options.keep_measured,
-        "max_distance": str(distance) if distance == np.inf else distance,
+        "max_distance": _plain(options.max_distance_px),
+        "max_deviation": _plain(options.max_deviation_m),
         "empty_invalid": options.empty_invalid,
     }
+
+
+def _plain(limit: float | None) -> float | str | None:
+    """A limit as JSON has it, which knows no infinity."""
+    return str(limit) if limit == np.inf else limit
 
 
 def _complete(
@@ -170,6 +187,7 @@ def _complete(
         reader.intrinsics(scan.path),
         keep_measured=options.keep_measured,
         max_distance_px=options.max_distance_px,
+        max_deviation_m=options.max_deviation_m,
     )
     return completed, image
 
@@ -177,17 +195,24 @@ def _complete(
 def _write(
     scan: Scan, out: Path, completed: Completed, image: np.ndarray | None, intrinsics: np.ndarray | None, options: Options
 ) -> None:
-    depth, valid = completed.depth, completed.valid
+    depth, valid, deviation = completed.depth, completed.valid, completed.deviation
     if options.empty_invalid:
         depth = np.where(valid, np.maximum(depth, _SMALLEST_DEPTH_M), 0)
+        deviation = None if deviation is None else np.where(valid, np.maximum(deviation, _SMALLEST_DEPTH_M), 0)
+    shown = valid & known_depth(depth)
     # Made before anything is written: what fails leaves nothing behind.
     color = colorize_depth(depth, *(options.color_range_m or (None, None)))
-    points = None if intrinsics is None else cloud(depth, intrinsics, image, valid)
+    deviation_color = None if deviation is None else colorize_deviation(deviation)
+    points = None if intrinsics is None else cloud(depth, intrinsics, image, shown)
     write_depth_png(scan.output(out, "depth"), depth, zero_is_empty=options.empty_invalid)
     write_png(scan.output(out, "valid"), np.where(valid, 255, 0).astype(np.uint8))
     write_png(scan.output(out, "color"), color)
+    if deviation is not None and deviation_color is not None:
+        write_depth_png(scan.output(out, "deviation"), deviation, zero_is_empty=options.empty_invalid)
+        write_png(scan.output(out, "deviation_color"), deviation_color)
     if points is not None:
-        write_cloud(scan.output(out, "cloud"), *points)
+        properties = None if deviation is None else {"deviation": deviation[shown]}
+        write_cloud(scan.output(out, "cloud"), *points, properties)
 
 
 def _check_writable(folder: Path) -> None:

@@ -15,7 +15,7 @@ from ..errors import DataError
 
 SUFFIXES = (".png", ".npy", *CLOUD_SUFFIXES)
 KINDS = "16-bit depth .png, .npy (float metres), or a LiDAR cloud (.bin, .ply, .pcd)"
-OUTPUT_FOLDERS = ("depth", "valid", "color", "cloud")
+OUTPUT_FOLDERS = ("depth", "valid", "color", "deviation", "deviation_color", "cloud")
 #: Beside the results: one line for each whole one. A folder that holds it is a folder of results.
 JOURNAL = "completed.jsonl"
 

@@ -326,13 +326,19 @@ def _write_encoded(path: str | Path, image: np.ndarray) -> None:
         temporary.write_bytes(encoded.tobytes())  # numpy's tofile doesn't say why it failed
 
 
-def write_cloud(path: str | Path, points: np.ndarray, colors: np.ndarray | None = None) -> None:
+def write_cloud(
+    path: str | Path,
+    points: np.ndarray,
+    colors: np.ndarray | None = None,
+    properties: Mapping[str, np.ndarray] | None = None,
+) -> None:
     """Points as binary little-endian PLY.
 
     Args:
         path: File to write.
         points: ``(N, 3)`` metres.
         colors: ``(N, 3)`` uint8 RGB, or None.
+        properties: Further numbers of each point, ``(N,)`` by their name in the file, stored as float32.
 
     Raises:
         DataError: Other shapes or types.
@@ -348,9 +354,15 @@ def write_cloud(path: str | Path, points: np.ndarray, colors: np.ndarray | None 
         if colors.shape != points.shape or colors.dtype != np.uint8:
             raise DataError(f"can't write {path}: colors are {colors.dtype} {colors.shape}; expected uint8 {points.shape}.")
         names += [("red", "u1"), ("green", "u1"), ("blue", "u1")]
+    columns = [*points.T, *(() if colors is None else colors.T)]
+    for name, values in (properties or {}).items():
+        if np.shape(values) != (len(points),):
+            raise DataError(f"can't write {path}: {name} has shape {np.shape(values)}; expected ({len(points)},).")
+        names.append((name, "<f4"))
+        columns.append(np.asarray(values))
     vertices = np.empty(len(points), dtype=names)
-    for axis, (name, _) in enumerate(names):
-        vertices[name] = points[:, axis] if axis < 3 or colors is None else colors[:, axis - 3]
+    for (name, _), values in zip(names, columns, strict=True):
+        vertices[name] = values
     with atomic_path(path) as temporary:
         PlyData([PlyElement.describe(vertices, "vertex")], text=False, byte_order="<").write(str(temporary))
 

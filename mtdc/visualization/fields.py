@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..structures import CITYSCAPES_CLASSES, Field
-from .colormap import COLOR_INDICES, RANGE_PERCENTILES, colorize_depth, depth_range
+from .colormap import COLOR_INDICES, RANGE_PERCENTILES, check_map, colorize_depth, depth_range, known_depth
 from .panel import Legend, Tile
 
 #: Colours of Cityscapes' classes by train id, RGB, as its benchmark shows them (Cordts et al., CVPR 2016).
@@ -16,6 +16,8 @@ _CITYSCAPES_COLORS = (
     (220, 220, 0), (107, 142, 35), (152, 251, 152), (70, 130, 180), (220, 20, 60), (255, 0, 0), (0, 0, 142), (0, 0, 70),
     (0, 60, 100), (0, 80, 100), (0, 0, 230), (119, 11, 32),
 )  # fmt: skip
+#: Ends of the colours of an expected error in metres: fixed, so that frames and models compare.
+DEVIATION_RANGE_M = (0.01, 10.0)
 
 
 def label_colors(classes: int | None) -> np.ndarray:
@@ -75,6 +77,21 @@ def colorize_map(values: np.ndarray, low: float, high: float, known: np.ndarray 
     colors: np.ndarray = cv2.cvtColor(cv2.applyColorMap(indices, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
     colors[~known] = 0
     return colors
+
+
+def colorize_deviation(deviation: np.ndarray) -> np.ndarray:
+    """Expected error, ``(H, W)`` metres -> ``(H, W, 3)`` uint8 RGB: violet at 1 cm and below, yellow at 10 m and above.
+
+    The scale is logarithmic. 0 (none), and what is not finite, is black.
+
+    Raises:
+        DataError: Not an ``(H, W)`` map.
+    """
+    deviation = check_map(deviation, "deviation")
+    known = known_depth(deviation)
+    low, high = DEVIATION_RANGE_M
+    logarithm = np.log(np.clip(np.where(known, deviation, low), low, high))
+    return colorize_map(logarithm, np.log(low), np.log(high), known)
 
 
 def field_tiles(row: Field, prediction: np.ndarray, ground_truth: np.ndarray | None = None) -> list[Tile]:
