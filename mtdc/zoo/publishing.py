@@ -110,6 +110,9 @@ def publish(work_dir: Path, zoo: Path, wanted: Wanted, config: str | None = None
     """
     if not NAME.fullmatch(wanted.name):
         raise ConfigError(f"--name must be small letters, digits, '_' and '-', not '{wanted.name}'.")
+    for key in ("title", "purpose", "licence", "data", "machine"):
+        if not getattr(wanted, key).isprintable():
+            raise ConfigError(f"--{key} must be one line of text, not {getattr(wanted, key)!r:.60}.")
     if (wanted.url is None) is not (wanted.upload is None):
         raise ConfigError("--url and --upload belong together: where the file will be fetched from, and where it is put now.")
     if wanted.url is not None and not re.match(r"(https?|file)://.", wanted.url):
@@ -149,8 +152,9 @@ def publish(work_dir: Path, zoo: Path, wanted: Wanted, config: str | None = None
 
 def _remove_leftovers(zoo: Path) -> None:
     """Remove what a publication was writing when it was killed; as the zoo's lock is held, none is at work."""
-    for pattern in (f"{WEIGHTS_FOLDER}/.*{SUFFIX}", ".*.tmp.*", "cards/.*.tmp.*"):
-        for file in zoo.glob(pattern):
+    cards = (_card_root(zoo) / _beside(zoo, "any", "md")).parent
+    for folder, pattern in ((zoo / WEIGHTS_FOLDER, f".*{SUFFIX}"), (zoo, ".*.tmp.*"), (cards, ".*.tmp.*")):
+        for file in folder.glob(pattern):
             file.unlink(missing_ok=True)
 
 

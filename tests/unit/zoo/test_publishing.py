@@ -124,6 +124,7 @@ def test_what_cannot_be_published_is_said(work_dir, tmp_path, monkeypatch, capsy
         (publish_command(work_dir, tmp_path / "zoo", "--name", "My Model"), "small letters"),
         (publish_command(tmp_path / "nowhere", tmp_path / "zoo"), "no checkpoint in it"),
         (publish_command(work_dir, tmp_path / "zoo", "--minutes", "nan"), "--minutes"),
+        (publish_command(work_dir, tmp_path / "zoo", "--title", "two\nlines"), "--title must be one line"),
         ([word for word in publish_command(work_dir, "Z") if word not in ("--zoo", "Z")], "MTDC_ZOO"),
         (publish_command(work_dir, tmp_path / "zoo", "--config", "classical/nearest_kitti"), "made with another config"),
     ]
