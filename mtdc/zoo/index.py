@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from ..arguments import fits
 from ..data.io import write_json
 from ..data.raw_bytes import bytes_of
 from ..engine.checkpoint import file_hash
@@ -313,6 +314,9 @@ def _entry(value: Any, where: str) -> ZooEntry:
         raise DataError(f"{where}: bytes must be a whole number from 1 on, not {found.bytes}.")
     if set(found.parameters) != {"train", "test"}:
         raise DataError(f"{where}: parameters must have 'train' and 'test', not {', '.join(found.parameters) or 'nothing'}.")
+    units, clamp = found.protocol.get("units", {}), found.protocol.get("clamp_m")
+    if not fits(units, dict[str, str]) or not fits(clamp, tuple[float, float] | None):
+        raise DataError(f"{where}: protocol must have 'units' as a dict of words, and 'clamp_m' as two numbers or null.")
     for key in MEASURED:
         if key not in found.embedded.values:
             raise DataError(f"{where}, embedded, values: missing key '{key}', a number.")

@@ -117,6 +117,18 @@ def test_the_page_is_written_from_the_index(repository, capsys):
     assert capsys.readouterr().out == (repository / "model_zoo.md").read_text(), "mtdc zoo --markdown > model_zoo.md"
 
 
+def test_methods_without_weights_have_the_numbers_of_their_own_page(repository):
+    measured = (repository / "docs" / "classical.md").read_text().splitlines()
+    rows = [line.split("|")[1:-1] for line in page.WITHOUT_WEIGHTS.splitlines() if line.startswith("| `")]
+    assert len(rows) == 7
+    for config, _, *numbers in rows:
+        kind = config.strip(" `").removeprefix("classical/").rpartition("_")[0].replace("_", "")
+        tables = ([cell.strip() for cell in line.split("|")] for line in measured if line.lower().startswith(f"| `{kind}`"))
+        (cells,) = (row for row in tables if numbers[0].strip() in row)
+        start = cells.index(numbers[0].strip())
+        assert cells[start : start + 4] == [number.strip() for number in numbers]
+
+
 def test_the_list_in_the_terminal(capsys):
     assert main(["zoo"]) == 0
     out = capsys.readouterr().out
@@ -141,6 +153,8 @@ FAULTS = {
     ),
     "setting": (lambda entry: entry.update(setting="indoors"), "setting must be 'outdoor' or 'indoor'"),
     "embedded value": (lambda entry: entry["embedded"]["values"].pop("rmse"), "embedded, values: missing key 'rmse'"),
+    "units": (lambda entry: entry["protocol"].update(units=["mm"]), "protocol must have 'units'"),
+    "clamp": (lambda entry: entry["protocol"].update(clamp_m=[1.0]), "'clamp_m' as two numbers"),
     "a log outside": (lambda entry: entry.update(log="../log.csv"), "log must be a path inside the zoo"),
     "embedded": (lambda entry: entry["embedded"].pop("tolerance"), "embedded: missing key 'tolerance'"),
     "hash": (lambda entry: entry.update(sha256="ABC"), "64 hexadecimal digits"),
