@@ -15,6 +15,7 @@ from tqdm import tqdm
 from ..errors import DataError
 from ..metrics.regions import BANDS_M, INDOOR_BANDS_M
 from ..structures import DEPTH, GRAY_IMAGE, SEMANTICS, SPARSE_DEPTH
+from ..visualization.fields import deviation_tile
 from ..visualization.panel import sample_panel
 from .bootstrap import interval
 from .breakdown import Breakdown, Row
@@ -205,6 +206,7 @@ def _panel(item: dict[str, Any], prediction: Prediction) -> np.ndarray:
         prediction.depth,
         ground_truth=_numpy(sample.get(DEPTH.target_key))[0],
         image=None if photo is None else _numpy(photo).transpose(1, 2, 0),
+        others=[] if prediction.deviation is None else [deviation_tile(prediction.deviation)],
     )
 
 

@@ -83,9 +83,9 @@ def _array(tensor: torch.Tensor) -> np.ndarray:
 
 
 def _other_tiles(runner: Any, sample: DepthSample) -> list[Tile]:
-    """Pictures of the tasks beside depth and image, which the sheet has places of their own for."""
+    """Pictures of what is predicted beside depth and image, which the sheet has places of their own for."""
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    rows: list[Field] = [task.field for task in model.network.tasks.values()]
+    rows: list[Field] = [row for task in model.network.tasks.values() for row in (task.field, *task.extra_fields)]
     tiles = []
     for row in rows:
         prediction, truth = sample.get(row.prediction_key), sample.get(row.target_key)

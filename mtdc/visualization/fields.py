@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from ..errors import DataError
-from ..structures import CITYSCAPES_CLASSES, Field
+from ..structures import CITYSCAPES_CLASSES, DEPTH_CONFIDENCE, Field
 from .colormap import COLOR_INDICES, RANGE_PERCENTILES, check_map, colorize_depth, depth_range, known_depth
 from .panel import Legend, Tile
 
@@ -94,6 +94,13 @@ def colorize_deviation(deviation: np.ndarray) -> np.ndarray:
     return colorize_map(logarithm, np.log(low), np.log(high), known)
 
 
+def deviation_tile(deviation: np.ndarray) -> Tile:
+    """:func:`colorize_deviation` with its legend."""
+    low, high = DEVIATION_RANGE_M
+    scale = colorize_deviation(np.geomspace(low, high, 64)[None])[0]
+    return Tile("expected error", colorize_deviation(deviation), Legend(f"{low:g}", scale, f"{high:g} m"))
+
+
 def field_tiles(row: Field, prediction: np.ndarray, ground_truth: np.ndarray | None = None) -> list[Tile]:
     """Ground truth, where given, and prediction of one field, coloured by its kind; a map's two share one range.
 
@@ -105,6 +112,8 @@ def field_tiles(row: Field, prediction: np.ndarray, ground_truth: np.ndarray | N
     Raises:
         DataError: A shape that the kind can't have.
     """
+    if row.name == DEPTH_CONFIDENCE.name:
+        return [deviation_tile(_plane(prediction))]
     name = row.name.replace("_", " ")
     truth_known = None if ground_truth is None else _known(row, ground_truth)
     truth_title = f"true {name}" if truth_known is not None and truth_known.any() else f"{name}, no ground truth"

@@ -15,7 +15,7 @@ from mtdc.engine.runs import load_trained
 from mtdc.errors import ConfigError, DataError
 from mtdc.infer import Completer
 from mtdc.model import MultiTaskModel, build_model
-from mtdc.structures import DEPTH, GRAY_IMAGE
+from mtdc.structures import DEPTH, DEPTH_CONFIDENCE, GRAY_IMAGE
 
 CLASSICAL = "model = dict(network=dict(type='ClassicalNetwork', method=dict(type='Nearest')))\n"
 MULTI_TASK = """
@@ -280,3 +280,56 @@ def test_missing_checkpoint_and_config_are_named(tmp_path):
         Completer.load(config, tmp_path / "gone.pth")
     with pytest.raises(ConfigError, match=r"gone\.py"):
         Completer.load(tmp_path / "gone.py")
+
+
+class DoubtfulNetwork(EchoNetwork):
+    """Expects at each pixel the error that it is told."""
+
+    def __init__(self, deviation):
+        super().__init__()
+        self.tasks["depth"].extra_fields = (DEPTH_CONFIDENCE,)
+        self.deviation = torch.as_tensor(deviation, dtype=torch.float32)
+
+    def outputs(self, inputs):
+        outputs, features = super().outputs(inputs)
+        outputs["depth"].fields["depth_confidence"] = self.deviation.expand_as(inputs["sparse_depth"])
+        return outputs, features
+
+
+def doubtful(deviation):
+    return Completer(MultiTaskModel(network=DoubtfulNetwork(deviation)))
+
+
+def test_the_expected_error_is_beside_the_depth_where_the_model_has_one():
+    deviation = np.arange(35, dtype=np.float32).reshape(5, 7) / 8
+    completed = doubtful(deviation).complete(points())
+    np.testing.assert_array_equal(completed.deviation, deviation)
+    np.testing.assert_array_equal(doubtful(deviation)(points()), points() + 1)  # the short form is depth alone
+    assert doubtful(1.0).predicts_deviation and not echo().predicts_deviation
+    assert echo().complete(points()).deviation is None
+
+
+def test_a_limit_takes_pixels_out_of_valid_alone():
+    deviation = np.arange(35, dtype=np.float32).reshape(5, 7) / 8
+    free, limited = (doubtful(deviation).complete(points(), max_deviation_m=limit) for limit in (None, 17 / 8))
+    assert free.valid[2].any() and free.valid[2, 4]  # row 2 is measured: indices 14 to 20, of which up to 17 are left
+    np.testing.assert_array_equal(limited.valid, free.valid & (np.arange(35).reshape(5, 7) <= 17))
+    np.testing.assert_array_equal(limited.depth, free.depth)
+    np.testing.assert_array_equal(doubtful(deviation).complete(points(), max_deviation_m=np.inf).valid, free.valid)
+
+
+@pytest.mark.parametrize("limit", [-0.1, float("nan"), True, "1"])
+def test_a_limit_that_is_none_is_refused(limit):
+    with pytest.raises(ConfigError, match="largest deviation is .*0 or more metres"):
+        doubtful(1.0).complete(points(), max_deviation_m=limit)
+
+
+def test_a_limit_for_a_model_without_it_is_refused():
+    with pytest.raises(ConfigError, match=r"limited to 0\.5 m: this model doesn't predict it"):
+        echo().complete(points(), max_deviation_m=0.5)
+
+
+@pytest.mark.parametrize("deviation", [float("nan"), float("inf"), -1.0])
+def test_an_expected_error_that_is_none_is_refused(deviation):
+    with pytest.raises(DataError, match=r"negative deviation at 35 of 35 pixels: its weights are damaged"):
+        doubtful(deviation).complete(points())

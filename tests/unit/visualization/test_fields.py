@@ -2,8 +2,15 @@ import numpy as np
 import pytest
 
 from mtdc.errors import DataError
-from mtdc.structures import NORMALS, SEMANTICS, Field
-from mtdc.visualization.fields import colorize_labels, colorize_map, colorize_normals, field_tiles, label_colors
+from mtdc.structures import DEPTH_CONFIDENCE, NORMALS, SEMANTICS, Field
+from mtdc.visualization.fields import (
+    colorize_deviation,
+    colorize_labels,
+    colorize_map,
+    colorize_normals,
+    field_tiles,
+    label_colors,
+)
 
 
 def test_normals_are_their_halves_above_a_half_and_unknown_is_black():
@@ -55,3 +62,16 @@ def test_other_shapes_are_refused():
         colorize_labels(np.zeros((2, 3, 4)))
     with pytest.raises(DataError, match=r"normals.*\(3, 4\)"):
         colorize_normals(np.zeros((3, 4)))
+
+
+def test_an_expected_error_runs_from_a_centimetre_to_ten_metres_whatever_the_frame():
+    values = np.array([[0.001, 0.01, 0.1, 1.0, 10.0, 90.0, 0.0, np.nan]])
+    below, low, third, two_thirds, high, above, none, unknown = colorize_deviation(values)[0].tolist()
+    assert below == low and above == high and none == unknown == [0, 0, 0]
+    # A factor of ten is a third of the scale.
+    even = colorize_map(np.array([[0.0, 1.0, 2.0, 3.0]]), 0, 3)[0].tolist()
+    assert [low, third, two_thirds, high] == even
+    (tile,) = field_tiles(DEPTH_CONFIDENCE, values[None])
+    assert tile.title == "expected error" and (tile.legend.low, tile.legend.high) == ("0.01", "10 m")
+    assert tile.picture[0].tolist() == [below, low, third, two_thirds, high, above, none, unknown]
+    assert tile.legend.colors[[0, -1]].tolist() == [low, high]
