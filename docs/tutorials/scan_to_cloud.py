@@ -5,7 +5,8 @@
     python scan_to_cloud.py scan.bin --calib calibration --photo scan.jpg --out completed_scan
 
 Without a scan a street is drawn and scanned. Calibration and photo are looked for where KITTI's raw data has them. Written are
-NAME_sparse.png, NAME_depth.png, NAME_depth.npy, NAME_valid.png, NAME_sheet.png and NAME_cloud.ply, each whole or not at all.
+NAME_sparse.png, NAME_depth.png, NAME_depth.npy, NAME_valid.png, NAME_sheet.png, NAME_cloud.ply and, where the model says which
+error it expects, NAME_deviation.png; each whole or not at all.
 """
 # ruff: noqa: T201 (a tutorial speaks to a person)
 
@@ -32,7 +33,7 @@ from mtdc.visualization.panel import sample_panel
 #: Metres between which errors are told apart.
 RANGES_M = ((0, 20), (20, 40), (40, 80))
 #: What is written, each with the scan's name before it.
-RESULTS = ("sparse.png", "depth.png", "depth.npy", "valid.png", "sheet.png", "cloud.ply")
+RESULTS = ("sparse.png", "depth.png", "depth.npy", "valid.png", "deviation.png", "sheet.png", "cloud.ply")
 #: Where a street is drawn, and which.
 DRAWN, SPLIT, SEED = Path("drawn_scan"), "street", 0
 
@@ -103,10 +104,19 @@ def judge_mask(completed, truth):
             print(f"{name}: mean error {np.abs(completed.depth - truth)[known].mean():.2f} m ({known.sum()} pixels)")
 
 
+def judge_deviation(completed):
+    """Where the model says which error it expects of its depth: how large that is at the pixels that are kept."""
+    if completed.deviation is not None and completed.valid.any():
+        half, most = np.percentile(completed.deviation[completed.valid], (50, 90))
+        print(f"the model expects errors of up to {half:.2f} m at half of the valid pixels, up to {most:.2f} m at nine in ten")
+
+
 def write_results(out, name, sparse, completed, photo, intrinsics):
     """Write all results of a scan, the cloud last. Those of an earlier run go first, so that never two runs' lie together."""
-    points, colors = cloud(completed.depth, intrinsics, photo, completed.valid)
-    sheet = sample_panel(sparse, np.where(completed.valid, completed.depth, 0), image=photo)
+    shown = completed.valid & (completed.depth > 0)
+    points, colors = cloud(completed.depth, intrinsics, photo, shown)
+    sheet = sample_panel(sparse, np.where(shown, completed.depth, 0), image=photo)
+    deviation = {} if completed.deviation is None else {"deviation": completed.deviation[shown]}
     paths = {kind: out / f"{name}_{kind}" for kind in RESULTS}
     for path in paths.values():
         for old in (path, *out.glob(f".{path.stem}.*.tmp{path.suffix}")):
@@ -116,8 +126,10 @@ def write_results(out, name, sparse, completed, photo, intrinsics):
     with atomic_path(paths["depth.npy"]) as temporary:
         np.save(temporary, completed.depth)  # metres, not rounded
     write_png(paths["valid.png"], np.where(completed.valid, 255, 0).astype(np.uint8))
+    if completed.deviation is not None:
+        write_depth_png(paths["deviation.png"], completed.deviation)  # metres * 256 too
     write_png(paths["sheet.png"], sheet)
-    write_cloud(paths["cloud.ply"], points, colors)
+    write_cloud(paths["cloud.ply"], points, colors, deviation)
     print(f"{len(points)} points, coloured by {'depth' if photo is None else 'the photo'}: {paths['cloud.ply']}")
 
 
@@ -130,6 +142,9 @@ def arguments():
     parser.add_argument("--photo", type=Path, help="the camera's photo")
     parser.add_argument("--speed", type=float, default=0.0, help="m/s ahead while the LiDAR turned (default: 0)")
     parser.add_argument("--model", default="unet_street", help="a name of the zoo, or a method without weights")
+    parser.add_argument(
+        "--max-deviation", type=float, help="leave out pixels of which the model expects a larger error, metres"
+    )
     parser.add_argument("--out", type=Path, default=Path("completed_scan"), help="folder of the results")
     args = parser.parse_args()
     if args.scan is None and (args.calib or args.photo):
@@ -150,8 +165,9 @@ def main(args):
 
     sparse = project(scan, camera, args.speed)
     completer = mtdc.load(args.model)
-    completed = completer.complete(sparse, photo, camera.intrinsics)
-    print(f"{completed.valid.mean():.0%} of the pixels lie between measured ones; elsewhere depth is a guess")
+    completed = completer.complete(sparse, photo, camera.intrinsics, max_deviation_m=args.max_deviation)
+    print(f"{completed.valid.mean():.0%} of the pixels are valid; elsewhere depth is a guess")
+    judge_deviation(completed)
     hold_back(completer, sparse, photo, camera.intrinsics)
     if drawn:
         judge_mask(completed, read_depth(frame_files(DRAWN / SPLIT, 0, camera=args.camera)["truth"]))

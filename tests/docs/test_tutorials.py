@@ -15,9 +15,12 @@ import cv2
 import numpy as np
 import pytest
 from plyfile import PlyData
+from zoo_support import photo_model
 
 import mtdc
 from mtdc.commands import main as mtdc_command
+from mtdc.model import build_model
+from mtdc.zoo.weights import save_model
 
 PAGES = ("scan_to_cloud", "own_folder")
 WITHOUT_WEIGHTS = ("--model", "classical/morphological_kitti")
@@ -236,6 +239,37 @@ def test_a_scan_of_ones_own(scanned, tutorials, monkeypatch, tmp_path, capsys):
         script, args = load(tutorials / "scan_to_cloud.py", monkeypatch, *words, *WITHOUT_WEIGHTS)
         with pytest.raises(mtdc.DataError, match=told):
             script.main(args)
+
+
+def test_a_model_that_reads_the_photo_and_says_its_error(scanned, tutorials, monkeypatch, tmp_path, capsys):
+    folder, _ = scanned
+    monkeypatch.chdir(tmp_path)
+    (drive,) = folder.glob("drawn_scan/*/*_sync")
+    scan = drive / "velodyne_points" / "data" / "0000000000.bin"
+    cfg = photo_model(uncertainty="laplace")
+    model = build_model(cfg).strip(("depth",)).eval()
+    save_model(model, cfg, tmp_path / "small.safetensors")
+    matrix = np.reshape(values_of(drive / "calib_cam_to_cam.txt")["P_rect_02"], (3, 4))
+    photo, out = drive / "image_02" / "data" / "0000000000.png", tmp_path / "completed_scan"
+    counts, limit = [], []
+    for _ in range(2):  # without a limit, and with one that half of the pixels keep
+        words = (scan, "--model", "small.safetensors", *limit)
+        script, args = load(tutorials / "scan_to_cloud.py", monkeypatch, *words)
+        script.main(args)
+        check_cloud(out, "0000000000", matrix, photo)
+        vertices = PlyData.read(str(out / "0000000000_cloud.ply"))["vertex"]
+        deviation = np.asarray(vertices["deviation"])
+        valid, stored = (cv2.imread(str(out / f"0000000000_{kind}.png"), -1) for kind in ("valid", "deviation"))
+        stored = np.maximum(stored[valid > 0], 1) / 256
+        assert np.abs(np.maximum(deviation, 1 / 256) - stored).max() <= 0.5 / 256 + 1e-4  # row by row, both
+        counts.append(len(deviation))
+        assert not limit or deviation.max() <= limit[1]
+        limit = ["--max-deviation", float(np.median(deviation))]
+    assert "the model expects errors of up to" in capsys.readouterr().out
+    assert counts[1] == pytest.approx(counts[0] / 2, rel=0.01)
+    script, args = load(tutorials / "scan_to_cloud.py", monkeypatch, scan, *WITHOUT_WEIGHTS, "--max-deviation", 1)
+    with pytest.raises(mtdc.ConfigError, match="deviation"):
+        script.main(args)
 
 
 def test_the_real_scan(shared, tutorials, monkeypatch, tmp_path, capsys):
