@@ -1,7 +1,8 @@
 """Files from the network, a mirror or a disk, into the cache: resumed, limited, and held against their sha256 before use.
 
 ``fetch`` is the one way in. The transfer is the standard library's urllib (proxies, certificates, redirects); what is
-added is what it lacks: going on with a partial file (RFC 9110, sections 13.1.5 and 14), limits, and retries.
+added is what it lacks: going on with a partial file (RFC 9110, sections 13.1.5 and 14), limits, retries, and an end to waiting
+(:mod:`~mtdc.zoo.timed_http`).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from ..data.io import atomic_path
 from ..engine.checkpoint import file_hash
 from ..errors import DataError
 from .cache import Slot, is_whole, locked, slot
+from .timed_http import TimedHandler
 
 MIRROR_VARIABLE, OFFLINE_VARIABLE = "MTDC_MIRROR", "MTDC_OFFLINE"
 #: Most bytes of a file whose size is not known.
@@ -208,7 +210,7 @@ class _Transfer:
     def __init__(self, url: str, place: Slot, size: int | None, name: str) -> None:
         self.url, self.place, self.size, self.name = url, place, size, name
         self.deadline = time.monotonic() + LIMITS.total_s
-        self.opener = urllib.request.build_opener(_Redirects())
+        self.opener = urllib.request.build_opener(_Redirects(), TimedHandler(self._patience))
 
     def run(self) -> None:
         """Fetch, as often as it takes and is allowed, and make the part the file."""
@@ -221,6 +223,7 @@ class _Transfer:
                 try:
                     resumed = self._request()
                 except _Passing as error:
+                    self._left()
                     reason = str(error)
                     continue
             found = file_hash(self.place.part)
@@ -265,7 +268,7 @@ class _Transfer:
 
     def _answer(self, request: urllib.request.Request, received: int) -> Any:
         try:
-            return self._waited(lambda: self.opener.open(request, timeout=max(0.01, min(LIMITS.idle_s, self._left()))))
+            return self._waited(lambda: self.opener.open(request, timeout=self._patience()))
         except urllib.error.HTTPError as error:
             with error:
                 if error.code == 416 and received:
@@ -297,7 +300,6 @@ class _Transfer:
             tqdm(total=total, initial=offset, desc=self.name, unit="B", unit_scale=True, leave=False, disable=None) as bar,
         ):
             while offset < most:
-                self._left()
                 block = self._waited(functools.partial(response.read1, min(_BLOCK, most - offset)))
                 if not block:
                     break
@@ -330,6 +332,10 @@ class _Transfer:
         if left <= 0:
             raise self._failed(f"it is not there after {LIMITS.total_s:g} s")
         return left
+
+    def _patience(self) -> float:
+        """Seconds that the next byte is waited for."""
+        return max(0.01, min(LIMITS.idle_s, self._left()))
 
     def _failed(self, reason: str) -> DataError:
         received = self.place.received

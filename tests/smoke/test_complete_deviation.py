@@ -121,6 +121,9 @@ def test_a_model_without_it_says_so_in_one_line(tmp_path, capsys):
     arguments = (scan, "--model", "classical/nearest_kitti", "--out", tmp_path / "out")
     said = refused(capsys, *arguments, "--max-deviation", 0.5)
     assert "0.5 m" in said and "doesn't predict it" in said
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(scan.read_bytes()[:50])
+    assert "doesn't predict it" in refused(capsys, broken, *arguments[1:], "--max-deviation", 0.5)  # before a scan is read
     assert not (tmp_path / "out").exists()
     assert complete(*arguments) == 0
     assert capsys.readouterr().out.count("No deviation: this model doesn't predict the error of its depth.\n") == 1

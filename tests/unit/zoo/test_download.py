@@ -1,3 +1,4 @@
+import contextlib
 import hashlib
 import io
 import logging
@@ -7,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from contextlib import contextmanager
@@ -251,6 +253,53 @@ def test_a_server_that_drips_is_left_when_the_time_is_over(server, folder, monke
     kept = part(folder).read_bytes()
     assert 0 < len(kept) < 2000
     assert kept == CONTENT[: len(kept)]
+
+
+DRIPPED = {
+    "status line": b"HTTP/1.0 200 " + b"O" * 4000,
+    "one header": b"HTTP/1.0 200 OK\r\nX-Padding: " + b"a" * 4000,
+    "many headers": b"HTTP/1.0 200 OK\r\n" + b"X: y\r\n" * 4000,
+    "redirect's headers": b"HTTP/1.0 302 Found\r\nLocation: /elsewhere\r\nX-Padding: " + b"a" * 4000,
+    "chunk's size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"0" * 4000,
+    "trailers": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n" + b"X: y\r\n" * 4000,
+}
+
+
+@pytest.mark.parametrize("where", DRIPPED)
+@pytest.mark.parametrize("size", [SIZE, None])
+def test_a_server_that_drips_elsewhere_than_in_the_file_is_left_as_well(server, monkeypatch, where, size):
+    """Each byte comes long before the wait for one is over, and the answer would take minutes."""
+    monkeypatch.setattr(download, "LIMITS", replace(download.LIMITS, total_s=0.6, attempts=1))
+    content = DRIPPED[where]
+    # What stands before the long part comes at once.
+    start = len(content) - 4000 if content.endswith((b"O" * 4000, b"a" * 4000, b"0" * 4000)) else content.index(b"X: y")
+    ended = threading.Event()
+
+    def drips(handler):
+        with contextlib.suppress(OSError):
+            handler.wfile.write(content[:start])
+            for number in range(start, len(content)):
+                handler.wfile.write(content[number : number + 1])
+                if server.gate.wait(0.05):
+                    return
+        ended.set()
+
+    server.always = drips
+    refused(server.url(), "not there after 0.6 s", size=size)
+    assert len(server.requests) == 1
+    assert ended.wait(10), "the connection was left open"
+
+
+def test_chunks_are_put_together(server):
+    def chunked(handler):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for start in range(0, SIZE, 70_000):
+            piece = CONTENT[start : start + 70_000]
+            handler.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        handler.wfile.write(b"0\r\n\r\n")
+
+    server.always = chunked
+    taken(server.url())
 
 
 def test_nobody_listening_and_a_name_that_is_none_are_one_line():
