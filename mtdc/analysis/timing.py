@@ -10,6 +10,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+#: Turns that a call takes however slow it is: fewer have no middle.
+LEAST_TURNS = 3
+
 
 def synchronise(device: str | torch.device) -> None:
     """Wait until a GPU has done what it was given; a processor has."""
@@ -27,18 +30,30 @@ def seconds_of(call: Callable[[], Any], device: str | torch.device) -> float:
 
 
 def alternate(
-    calls: Mapping[str, Callable[[], Any]], rounds: int, device: str | torch.device, what: str
+    calls: Mapping[str, Callable[[], Any]], rounds: int, device: str | torch.device, what: str, budget_s: float | None = None
 ) -> dict[str, list[float]]:
     """Seconds of each call, taken in turns after one call of each to warm up.
 
     Every second round goes backwards, so that a load that grows or falls steadily favours none.
+
+    Args:
+        calls: What is compared, by name.
+        rounds: Turns of each.
+        device: Where they compute.
+        what: For the progress bar.
+        budget_s: Seconds that the turns of one call may take together: a slower one is left out of some rounds, spread evenly
+            over the run, and takes :data:`LEAST_TURNS` at least. None: every call takes every turn.
     """
     seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for call in calls.values():
-        call()
+    turns: dict[str, int] = {}
+    for name, call in calls.items():
+        first = seconds_of(call, device)
+        affordable = rounds if budget_s is None else int(budget_s / first) if first > 0 else rounds
+        turns[name] = min(rounds, max(LEAST_TURNS, affordable))
     for number in tqdm(range(rounds), desc=what, unit="round", leave=False, disable=None):
         for name in list(calls)[:: 1 if number % 2 == 0 else -1]:
-            seconds[name].append(seconds_of(calls[name], device))
+            if (number + 1) * turns[name] // rounds > number * turns[name] // rounds:
+                seconds[name].append(seconds_of(calls[name], device))
     return seconds
 
 
