@@ -90,7 +90,7 @@ def colorize_deviation(deviation: np.ndarray) -> np.ndarray:
     deviation = check_map(deviation, "deviation")
     known = known_depth(deviation)
     low, high = DEVIATION_RANGE_M
-    logarithm = np.log(np.clip(np.where(known, deviation, low), low, high))
+    logarithm = np.log(np.where(known, deviation, low))
     return colorize_map(logarithm, np.log(low), np.log(high), known)
 
 
