@@ -3,7 +3,7 @@
     python tools/zoo_card.py unet_street --picture docs/zoo/unet_street.jpg
     python tools/zoo_card.py unet_nyuv2 --picture docs/zoo/unet_nyuv2.jpg
 
-Streets at 352x1216 with exact depth at every pixel, for scans of 64, 32, 16 and 8 lines; rooms, 228x304, with 50 to 5000 points.
+Streets, 352x1216, with exact depth everywhere, for scans of 64, 32, 16 and 8 lines; rooms, 228x304, with 50 to 5000 points.
 Errors are of all pixels of all frames together, against true depth within 80 m and below row 140 on streets (above it the scan
 has no points), everywhere in rooms. Beside the model: methods without weights. The picture is of the last frame.
 """
