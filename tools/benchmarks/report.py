@@ -38,10 +38,15 @@ def write(
         out.parent.mkdir(parents=True, exist_ok=True)
         write_json(out, results)
     if markdown is not None:
-        before, after = _around(markdown) if markdown.is_file() else ("", "\n")
-        markdown.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(markdown) as temporary:
-            temporary.write_text(f"{before}{START}\n{markdown_text(results, columns)}{END}{after}", encoding="utf-8")
+        write_between(markdown, markdown_text(results, columns))
+
+
+def write_between(path: Path, text: str) -> None:
+    """Put a text between the marks of a Markdown file, which is made where there is none."""
+    before, after = _around(path) if path.is_file() else ("", "\n")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        temporary.write_text(f"{before}{START}\n{text}{END}{after}", encoding="utf-8")
 
 
 def _around(path: Path) -> tuple[str, str]:
