@@ -2,8 +2,10 @@
 
     mtdc test aux_image_kitti work_dirs/aux_image_kitti/epoch_30.pth --data-root data/kitti --split val
     mtdc test classical/nearest_kitti --data-root data/kitti --split val
+    mtdc test unet_street --data-root data/kitti --split val
 
-Prints a table and writes the same numbers, each frame's and the protocol as JSON. Methods without weights take no checkpoint.
+Prints a table and writes the same numbers, each frame's and the protocol as JSON. Methods without weights take no checkpoint,
+and neither do models of the zoo, which have theirs.
 
     mtdc test aux_image_kitti epoch_30.pth --data-root data/kitti --submission submission.zip
 
@@ -24,7 +26,7 @@ from .train import add_launcher, add_options, work_folder
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("config", metavar="CONFIG", help="config file, or the name of a shipped config")
+    parser.add_argument("config", metavar="CONFIG", help="config file, name of a shipped config, or model of the zoo")
     parser.add_argument("checkpoint", metavar="CHECKPOINT", type=Path, nargs="?", help="weights, where the method has any")
     parser.add_argument("--data-root", metavar="DIR", help="folder of the data set; default: the config's data_root")
     parser.add_argument("--split", metavar="NAME", help="split to evaluate on; default: the config's")
@@ -38,7 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-partial", action="store_true", help="with --submission: another number of frames than 1,000, to try it"
     )
-    parser.add_argument("--work-dir", type=Path, metavar="DIR", help="where the log goes; default: test/ beside the checkpoint")
+    parser.add_argument(
+        "--work-dir",
+        type=Path,
+        metavar="DIR",
+        help="where the log goes; default: test/ in the folder of the checkpoint's run, or in work_dirs/NAME",
+    )
     add_options(parser)
     add_launcher(parser)
 
@@ -55,16 +62,46 @@ def run(args: argparse.Namespace) -> int:
 def _test(args: argparse.Namespace) -> None:
     from ..engine.config import load_config, require, set_data_root
 
-    cfg = load_config(args.config, args.cfg_options)
+    config = args.config
+    if args.checkpoint is None:
+        config, args.checkpoint = _of_zoo(config)
+    cfg = load_config(config, args.cfg_options)
     if args.data_root:
         set_data_root(cfg, args.data_root)
     require(cfg, "test_dataloader")
-    run_folder = work_folder(args.config, None) if args.checkpoint is None else args.checkpoint.parent
-    folder = args.work_dir if args.work_dir is not None else run_folder / "test"
+    folder = args.work_dir if args.work_dir is not None else _run_folder(args.config, args.checkpoint) / "test"
     if args.submission is None:
         _measure(args, cfg, folder)
     else:
         _submit(args, cfg, folder)
+
+
+def _of_zoo(name: str) -> tuple[str, Path | None]:
+    """Config and weights of a zoo's model of that name; any other name is a config's, and has no weights."""
+    from ..engine.config import find_config
+    from ..engine.tensor_file import SUFFIX
+    from ..zoo.index import find, find_weights
+
+    # A weights file alone says nothing of the data to measure on.
+    weights = None if Path(name).suffix == SUFFIX else find_weights(name)
+    if weights is None:
+        return name, None
+    config = find(name).config
+    try:
+        find_config(config)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{name}: the zoo's model was trained with the config '{config}', which is neither shipped nor here; name a config "
+            f"that it fits: mtdc test CONFIG {weights}"
+        ) from error
+    return config, weights
+
+
+def _run_folder(config: str, checkpoint: Path | None) -> Path:
+    """Where a run's files are: beside its checkpoint; a published weights file lies in a zoo or a cache and is of no run."""
+    from ..engine.tensor_file import SUFFIX
+
+    return work_folder(config, None) if checkpoint is None or checkpoint.suffix == SUFFIX else checkpoint.parent
 
 
 def _measure(args: argparse.Namespace, cfg: Any, folder: Path) -> None:
