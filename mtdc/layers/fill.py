@@ -18,6 +18,8 @@ COARSE = 8
 WINDOWS = (5, 7, 13)
 #: Rows and columns in which the farthest surface is looked for: wide enough to meet a point of every line of a 64-line LiDAR.
 FAR_WINDOW = (9, 7)
+#: Greatest height and width, in pixels, that an exported graph fills wholly: it has no loop that a larger map could prolong.
+LARGEST_EXPORTED = 32768
 #: Kernel of the smoothing, along rows and along columns.
 BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
@@ -88,6 +90,14 @@ def _greatest(values: Tensor, window: int, dim: int) -> Tensor:
     return largest
 
 
+def _greatest_apart(values: Tensor, step: int, dim: int) -> Tensor:
+    """Largest of three values along one dimension that lie so many apart, 0 outside the map."""
+    padded = functional.pad(values, (step, step, 0, 0) if dim == -1 else (0, 0, step, step))
+    count = values.shape[dim]
+    neighbours = torch.maximum(padded.narrow(dim, 0, count), padded.narrow(dim, 2 * step, count))
+    return torch.maximum(values, neighbours)
+
+
 def _fill_wide_gaps(near: Tensor) -> Tensor:
     """A value for every pixel: a coarse grid, grown outwards from its known cells in doubling steps."""
     height, width = near.shape[-2:]
@@ -97,10 +107,11 @@ def _fill_wide_gaps(near: Tensor) -> Tensor:
     count = functional.avg_pool2d(known, COARSE, COARSE, ceil_mode=True)
     mean = functional.avg_pool2d(near, COARSE, COARSE, ceil_mode=True) / count.clamp(min=1e-6)
     coarse = torch.where(coarse > 0, mean, 0)
+    # In an exported graph the steps are those of the largest map: a step that is wider than a map leaves it as it is.
+    cells = LARGEST_EXPORTED // COARSE if torch.onnx.is_in_onnx_export() else max(coarse.shape[-2:])
     step = 1
-    while step < max(coarse.shape[-2:]):
-        grown = functional.max_pool2d(functional.pad(coarse, (step,) * 4), 3, stride=1, dilation=step)
-        coarse = torch.where(coarse > 0, coarse, grown)
+    while step < cells:
+        coarse = torch.where(coarse > 0, coarse, _greatest_apart(_greatest_apart(coarse, step, -2), step, -1))
         step *= 2
     # Steps 1, 2, 4 .. s together reach 2 s - 1 cells, which is the whole map: no cell stays empty if one was known.
     fine = coarse.repeat_interleave(COARSE, dim=-2).repeat_interleave(COARSE, dim=-1)

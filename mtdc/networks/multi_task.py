@@ -189,7 +189,8 @@ def pad_to_stride(inputs: Batch, stride: int) -> Batch:
     """Maps padded at right and bottom to a multiple of the stride: depth with "not measured", the photo by its border."""
     height, width = inputs["sparse_depth"].shape[-2:]
     bottom, right = -height % stride, -width % stride
-    if not (bottom or right):
+    # An exported graph pads always, by 0 where there is nothing to pad: it serves other sizes than its example's.
+    if not torch.onnx.is_in_onnx_export() and not (bottom or right):
         return inputs
     padded = dict(inputs)
     for key, value in inputs.items():
