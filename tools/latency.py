@@ -70,6 +70,8 @@ def _run(args: argparse.Namespace) -> int:
         plots.check_matplotlib()
         check_writable(args.plot, "--plot", "latency.svg")
     described = machine.describe("cpu")
+    if (described["load"] or 0) > described["cores"] / 2:
+        sys.stderr.write(f"latency: the machine is busy (load {described['load']:g}): times are upper bounds, ratios rough.\n")
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(args.threads)
     peers = read_peers()

@@ -25,6 +25,7 @@ from mtdc.engine.config import config_hash, shipped_configs
 from mtdc.errors import ConfigError
 from mtdc.structures import IMAGE, INTRINSICS, SPARSE_DEPTH
 from mtdc.zoo import index
+from mtdc.zoo.index import MEASURED
 
 #: What the frames can give to a model of the zoo.
 GIVEN = {row.name for row in (SPARSE_DEPTH, IMAGE, INTRINSICS)}
@@ -85,7 +86,7 @@ def find_entries(texts: Sequence[str], references: Sequence[str]) -> list[Entry]
 
 
 class Errors:
-    """Errors of methods on the same frames; each method's is written when it is measured, and not measured again.
+    """Errors of methods on the same frames; each frame's is written when it is measured, and not measured again.
 
     Args:
         path: File that an interrupted run leaves.
@@ -107,27 +108,39 @@ class Errors:
             self._content["methods"] = found["methods"]
 
     def of(self, predictor: Predictor) -> dict[str, float]:
-        """RMSE and MAE of a method, mm; from the file, where it is there.
+        """RMSE and MAE of a method, mm, means over frames; frames that are in the file are taken from there.
 
         Raises:
             DataError: It answers with values that are no numbers.
         """
         identity, methods = _identity(predictor.entry), self._content["methods"]
         known = methods.get(predictor.name)
-        if not (isinstance(known, dict) and known.get("identity") == identity):
-            measures = Measures(self._cfg, self._frames.data.metainfo, predictor.name)
-            for item in tqdm(
-                self._frames, unit="frame", total=len(self._frames), desc=predictor.name, leave=False, disable=None
-            ):
-                measures.add(item, predictor(item))
-            values, _ = measures.finish()
-            known = methods[predictor.name] = {"identity": identity, "rmse": values["rmse"], "mae": values["mae"]}
-            write_json(self.path, self._content)
-        return {name: math.nan if known[name] is None else known[name] for name in ("rmse", "mae")}
+        if not (isinstance(known, dict) and known.get("identity") == identity and isinstance(known.get("frames"), dict)):
+            known = methods[predictor.name] = {"identity": identity, "frames": {}}
+        done: dict[str, dict[str, float | None]] = known["frames"]
+        for number, name in enumerate(tqdm(self._frames.names, unit="frame", desc=predictor.name, leave=False, disable=None)):
+            if name not in done:
+                done[name] = self._of_frame(predictor, number)
+                write_json(self.path, self._content)
+        return {name: _mean([done[frame][name] for frame in self._frames.names]) for name in MEASURED}
+
+    def _of_frame(self, predictor: Predictor, number: int) -> dict[str, float | None]:
+        item = self._frames[number]
+        measures = Measures(self._cfg, self._frames.data.metainfo, predictor.name)
+        measures.add(item, predictor(item))
+        values, _ = measures.finish()
+        # JSON has no word for what is no number: a frame without truth.
+        return {name: None if math.isnan(values[name]) else values[name] for name in MEASURED}
 
     def forget(self) -> None:
         """Delete the file: the run is complete."""
         self.path.unlink(missing_ok=True)
+
+
+def _mean(values: Sequence[float | None]) -> float:
+    """Over frames that have the value, as the metric does; NaN where none has."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else math.nan
 
 
 def _read(path: Path) -> dict[str, Any]:
