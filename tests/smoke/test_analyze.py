@@ -186,6 +186,7 @@ def test_confidence_and_features_are_shown_where_a_model_has_them(report):
     out, _ = report
     page = (out / "report.html").read_text()
     assert {row["model"] for row in rows(out / "sparsification.csv")} == {"expecting"}
+    assert "What the confidence is worth" in page and page.count("within 1 σ") == 1
     assert "first channels of each stream" in page and "Features: none of nearest_kitti, a&lt;b, png" in page
 
 

@@ -15,7 +15,9 @@ from support import DRIVE, TREE_CROP, TREE_SIZE, kitti_tree, small_run
 from mtdc.commands import main
 from mtdc.data.io import read_image
 from mtdc.engine.checkpoint import read_checkpoint
-from mtdc.engine.hooks import IterationSeedHook
+from mtdc.engine.hooks import IterationSeedHook, _other_tiles
+from mtdc.structures import DEPTH, DEPTH_CONFIDENCE, GRAY_IMAGE, DepthSample
+from mtdc.visualization.fields import colorize_deviation
 from mtdc.visualization.panel import sheet_grid
 
 
@@ -167,3 +169,14 @@ def test_a_panel_holds_the_frame_that_was_validated(tmp_path):
     assert (prediction.sum(axis=2) > 0).all() and np.abs(prediction - truth).mean() > 10
     assert ((error.sum(axis=2) > 0) == (truth.sum(axis=2) > 0)).mean() > 0.98
     assert np.abs(tile(1) - tile(0)).mean() > 10, "the reconstruction of a network that saw two frames"
+
+
+def test_an_expected_error_is_shown_beside_the_depth_that_it_is_of():
+    depth = SimpleNamespace(field=DEPTH, extra_fields=(DEPTH_CONFIDENCE,))
+    image = SimpleNamespace(field=GRAY_IMAGE, extra_fields=())
+    runner = SimpleNamespace(model=SimpleNamespace(network=SimpleNamespace(tasks={"depth": depth, "image": image})))
+    sample = DepthSample(pred_depth=torch.full((1, 2, 3), 8.0), pred_depth_confidence=torch.full((1, 2, 3), 0.5))
+    (tile,) = _other_tiles(runner, sample)
+    np.testing.assert_array_equal(tile.picture, colorize_deviation(np.full((2, 3), 0.5)))
+    depth.extra_fields = ()
+    assert _other_tiles(runner, sample) == []

@@ -5,14 +5,18 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from support import kitti_tree
 
-from mtdc.analysis.analysis import Options, analyze
+from mtdc.analysis.analysis import Options, _panel, analyze
 from mtdc.analysis.entries import parse_entries
 from mtdc.analysis.frames import data_config
+from mtdc.analysis.predictors import Prediction
 from mtdc.analysis.report import number, render, shown_region
 from mtdc.data.io import read_depth_png, write_depth_png
 from mtdc.engine.config import load_config
+from mtdc.structures import DepthSample
+from mtdc.visualization.fields import colorize_deviation
 
 ERRORS_M = (0.5, 14.0, 6.0)
 
@@ -38,6 +42,15 @@ def test_worst_frames_come_first(analysis):
         assert [name[-10:] for name, _, _ in judged.worst] == ["0000000001", "0000000002"]
         errors = {name: values["rmse"] for name, values in judged.per_frame.items()}
         assert [error for _, error, _ in judged.worst] == sorted(errors.values(), reverse=True)[:2]
+
+
+def test_the_panel_of_a_model_that_expects_errors_shows_them():
+    depth = torch.full((1, 20, 30), 10.0)
+    item = {"inputs": {"sparse_depth": depth}, "data_samples": DepthSample(gt_depth=depth)}
+    plain, expecting = (_panel(item, Prediction(depth[0].numpy() + 1, one)) for one in (None, np.full((20, 30), 10.0)))
+    yellow = colorize_deviation(np.full((1, 1), 10.0))[0, 0]
+    count = [int((sheet == yellow).all(axis=2).sum()) for sheet in (plain, expecting)]
+    assert count[0] == 0 and count[1] >= 20 * 30
 
 
 def test_regions_are_of_the_answers_that_the_metric_sees(analysis):
