@@ -26,6 +26,7 @@ from mtdc.data.street import LidarOptions, StreetOptions, draw_frame
 from mtdc.engine.checkpoint import last_checkpoint
 from mtdc.engine.run_log import read_log
 from mtdc.zoo.embedded import measure
+from mtdc.zoo.index import NAME
 
 #: Frames of the drawn folder, and what they look like: small, and scanned by a LiDAR of 16 lines.
 SPLITS = {"train": 12, "val": 3}
@@ -63,6 +64,17 @@ def run(*words):
     status = mtdc_command(words)
     if status:
         sys.exit(status)
+
+
+def check(args):
+    """Say what is wrong before there is work to be lost."""
+    if not NAME.fullmatch(args.name):
+        raise mtdc.ConfigError(f"--name must be small letters, digits, '_' and '-', not '{args.name}'.")
+    for split in SPLITS:
+        run("check", args.data, "--split", split, "--depth-scale", f"{args.depth_scale:g}")
+    count = sum("depth" in files for _, files in list_frames(folder_root(args.data, "val")))
+    if count < 2:
+        raise mtdc.DataError(f"{args.data / 'val'}: {count} frames have a file in gt/; to measure needs two at the least.")
 
 
 def train(args, work):
@@ -171,8 +183,7 @@ def main(args):
         args.data = Path("my_frames")
         draw_frames(args.data)
     work = Path("work_dirs") / args.name
-    for split in SPLITS:
-        run("check", args.data, "--split", split, "--depth-scale", f"{args.depth_scale:g}")
+    check(args)
     checkpoint = train(args, work)
     stripped = work / "depth_only.pth"
     run("strip", work / args.config.name, checkpoint, "--out", stripped)
