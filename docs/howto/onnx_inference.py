@@ -1,0 +1,20 @@
+"""Complete a sparse depth map without PyTorch and without mtdc; needs numpy and onnxruntime alone.
+
+    mtdc export unet_street --out unet_street.onnx            # once, where mtdc is installed
+    python onnx_inference.py unet_street.onnx sparse.npy depth.npy
+
+sparse.npy holds (H, W) floats, metres, 0 = not measured; depth.npy becomes (H, W) float32 metres.
+"""
+
+import sys
+
+import numpy as np
+import onnxruntime
+
+graph, source, target = sys.argv[1:]
+sparse_depth = np.load(source)
+if sparse_depth.ndim != 2 or not np.isfinite(sparse_depth).all() or sparse_depth.min() < 0 or not sparse_depth.any():
+    sys.exit(f"{source}: expected (H, W) metres, 0 = not measured, with a measured pixel at least.")
+session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+(depth,) = session.run(["depth"], {"sparse_depth": sparse_depth[None, None].astype(np.float32)})
+np.save(target, depth[0, 0])
