@@ -124,6 +124,8 @@ def run(args: argparse.Namespace) -> int:
         _say("No point clouds: the camera is not known (--intrinsics FILE or --calib PATH).")
     if not completer.predicts_deviation:
         _say("No deviation: this model doesn't predict the error of its depth.")
+    if results.unsure:
+        _say(f"No valid pixel in {_count(results.unsure, 'scan')}: the expected error is above --max-deviation everywhere.")
     if results.kept:
         _say(f"Kept {_count(results.kept, 'scan')} that an earlier run completed.")
     _say(f"Completed {_count(results.count, 'scan')}: {', '.join(map(str, results.folders))}")

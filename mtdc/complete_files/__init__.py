@@ -66,12 +66,14 @@ class Results:
         kept: Scans whose results were there already.
         broken: What was wrong with each scan that was skipped.
         folders: The folders written to.
+        unsure: Of the scans completed now, how many have no valid pixel: everywhere a greater error is expected than allowed.
     """
 
     count: int
     kept: int
     broken: tuple[str, ...]
     folders: tuple[Path, ...]
+    unsure: int = 0
 
 
 def complete_files(completer: Completer, scans: ScanList, reader: ScanReader, options: Options | None = None) -> Results:
@@ -101,7 +103,7 @@ def complete_files(completer: Completer, scans: ScanList, reader: ScanReader, op
     for target in targets:
         _check_writable(target)
     journal = Journal(scans.out, _settings(completer, reader, options), scans, options.resume)
-    done = kept = 0
+    done = kept = unsure = 0
     broken: list[str] = []
     try:
         # Without a terminal, or for one scan, a progress bar only clutters.
@@ -124,10 +126,11 @@ def complete_files(completer: Completer, scans: ScanList, reader: ScanReader, op
             _write(scan, scans.out, completed, image, reader.intrinsics(scan.path), options)
             journal.add(scan.name, sources, results)
             done += 1
+            unsure += not completed.valid.any()
     except DataError as error:
         so_far = f"{done + kept} of {len(scans)} scans were written to {scans.out} before"
         raise DataError(f"{error} ({so_far}{'; go on with --resume' if done + kept else ''}.)") from error
-    return Results(done, kept, tuple(broken), targets)
+    return Results(done, kept, tuple(broken), targets, unsure)
 
 
 def _folders(completer: Completer, reader: ScanReader) -> list[str]:

@@ -82,7 +82,7 @@ def test_the_clouds_points_carry_the_deviation_of_their_pixels(tmp_path, model):
     assert read_cloud(tmp_path / "out/cloud/scan.ply").shape == (len(rows), 3)  # our own reader takes it back
 
 
-def test_pixels_above_the_limit_are_left_out(tmp_path, model):
+def test_pixels_above_the_limit_are_left_out(tmp_path, model, capsys):
     stored = sparse()
     scan = write(tmp_path / "scan.png", stored)
     (tmp_path / "k.txt").write_text(INTRINSICS)
@@ -95,6 +95,7 @@ def test_pixels_above_the_limit_are_left_out(tmp_path, model):
     sure = before & (deviation <= limit)
     doubtful = np.isclose(deviation, limit, rtol=1e-4)  # at the limit itself rounding decides
     valid = png(tmp_path / "sure/valid/scan.png") > 0
+    assert "No valid pixel" not in capsys.readouterr().out
     assert 0.3 < sure.sum() / before.sum() < 0.7
     np.testing.assert_array_equal(valid[~doubtful], sure[~doubtful])
     for folder, values in (("depth", depth), ("deviation", deviation)):
@@ -107,11 +108,12 @@ def test_pixels_above_the_limit_are_left_out(tmp_path, model):
     assert len(points) == valid.sum() and points["deviation"].max() <= limit
 
 
-def test_a_frame_without_any_sure_pixel_is_written_all_the_same(tmp_path, model):
+def test_a_frame_without_any_sure_pixel_is_written_all_the_same(tmp_path, model, capsys):
     scan = write(tmp_path / "scan.png", sparse())
     (tmp_path / "k.txt").write_text(INTRINSICS)
     more = ("--max-deviation", 0, "--invalid", "zero", "--intrinsics", tmp_path / "k.txt")
     assert complete(scan, *model, "--out", tmp_path / "out", *more) == 0
+    assert "No valid pixel in 1 scan: " in capsys.readouterr().out
     assert len(PlyData.read(str(tmp_path / "out/cloud/scan.ply"))["vertex"]) == 0
     assert not any(png(tmp_path / f"out/{folder}/scan.png").any() for folder in FOLDERS)
 
