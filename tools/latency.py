@@ -70,8 +70,9 @@ def _run(args: argparse.Namespace) -> int:
         plots.check_matplotlib()
         check_writable(args.plot, "--plot", "latency.svg")
     described = machine.describe("cpu")
-    if (described["load"] or 0) > described["cores"] / 2:
-        sys.stderr.write(f"latency: the machine is busy (load {described['load']:g}): times are upper bounds, ratios rough.\n")
+    described["threads"] = args.threads
+    if trade_off_page.busy(described):
+        sys.stderr.write(f"latency: {trade_off_page.BUSY}\n")
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(args.threads)
     peers = read_peers()
@@ -83,7 +84,7 @@ def _run(args: argparse.Namespace) -> int:
     measured = trade_off.measure(predictors, errors, frames, args.rounds)
     text = trade_off_page.markdown(measured, peers, described, _command(args))
     if args.plot is not None:
-        drawn = trade_off_page.plot(measured, peers)
+        drawn = trade_off_page.plot(measured, peers, args.threads)
         args.plot.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(args.plot) as temporary:
             temporary.write_text(drawn, encoding="utf-8")

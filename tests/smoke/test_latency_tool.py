@@ -232,7 +232,7 @@ def test_an_interrupted_run_goes_on_and_what_changed_is_measured_again(tools, dr
 def test_what_can_not_be_done_is_said_in_one_line(tools, drive, tmp_path, capsys, arguments, said):
     code, told = call(tools, capsys, *arguments, "--data-root", drive, "--out", tmp_path / "none.csv")
     assert code == 2 and said in told.err
-    assert len([line for line in told.err.splitlines() if "the machine is busy" not in line]) == 1
+    assert len([line for line in told.err.splitlines() if tools.page.BUSY not in line]) == 1
 
 
 def test_everything_is_measured_by_default(tools):
@@ -240,6 +240,11 @@ def test_everything_is_measured_by_default(tools):
     names = tools.trade_off.default_models()
     assert "unet_street" in names and "total generalized variation=classical/total_generalized_variation_kitti" in names
     assert not [name for name in names if "nyuv2" in name or "held_back" in name]
+
+
+def test_a_machine_is_busy_where_others_take_more_than_half_of_its_cores(tools):
+    assert not tools.page.busy({"load": 1.0, "cores": 2}) and tools.page.busy({"load": 1.1, "cores": 2})
+    assert not tools.page.busy({"load": None, "cores": 2})
 
 
 def test_slow_calls_take_fewer_turns_spread_over_the_run(monkeypatch):

@@ -31,6 +31,15 @@ KINDS = {
 HIGHEST = 2.6
 
 
+#: Said of a machine that does something else too.
+BUSY = "the machine is busy: times are upper bounds, ratios rough."
+
+
+def busy(machine: Mapping[str, Any]) -> bool:
+    """Whether other work takes more than half of the machine's cores."""
+    return (machine["load"] or 0) > machine["cores"] / 2
+
+
 def own_methods(measured: Sequence[Measured]) -> list[Method]:
     """The package's methods as they are judged: models of the zoo, and methods without weights."""
     return [
@@ -74,7 +83,7 @@ def markdown(measured: Sequence[Measured], peers: Sequence[Peer], machine: Mappi
     """The page's tables: the package's methods, limits, the machine's factor, and the peers with who beats them."""
     return "\n\n".join(
         (
-            f"{machine_sentence(dict(machine))}.\n\n`{command}`",
+            f"{machine_sentence(dict(machine))}.{f' At the start {BUSY}' if busy(machine) else ''}\n\n`{command}`",
             _own_table(measured),
             *_limits(measured),
             _factor_table(measured, peers),
@@ -107,7 +116,7 @@ def _limits(measured: Sequence[Measured]) -> list[str]:
         for one in measured
         if one.limit_ms is not None
     ]
-    head = "### Limits\n\nModels that read depth alone, on 2 threads of a processor with AVX512-bf16.\n\n"
+    head = "### Limits\n\nModels that read depth alone; the limits are for 2 threads of a processor with AVX512-bf16.\n\n"
     return [head + _table(("model", "ms", "at most", "kept"), rows)] if rows else []
 
 
@@ -166,7 +175,7 @@ def _time(value: float | None) -> str:
     return "-" if value is None else f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def plot(measured: Sequence[Measured], peers: Sequence[Peer]) -> str:
+def plot(measured: Sequence[Measured], peers: Sequence[Peer], threads: int) -> str:
     """RMSE over the time of a frame, on a logarithmic axis, as SVG: to the lower left is better."""
     here = on_this_machine(peers, reference_times(measured))
     points = [(one.kind, one.name, one.ms["median"], one.values["rmse"]) for one in measured if one.kind != "reference"]
@@ -191,7 +200,7 @@ def plot(measured: Sequence[Measured], peers: Sequence[Peer]) -> str:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
         axes.margins(x=0.15)
-        axes.set(xlabel="milliseconds a frame, 2 threads", ylabel="RMSE, mm")
+        axes.set(xlabel=f"milliseconds a frame, {threads} thread{'s' * (threads > 1)}", ylabel="RMSE, mm")
         axes.set_ylim(bottom=0)
         plots._finish(axes, len(points))
         return str(text())
