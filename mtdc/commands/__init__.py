@@ -21,6 +21,7 @@ COMMANDS = {
     "complete": "complete your own sparse depth: PNG, NPY, LiDAR clouds (.bin, .ply, .pcd), folders",
     "street": "make a street world on disk, in KITTI's layout",
     "strip": "cut a trained model down to what it needs at test time, and say what that saves",
+    "export": "write a trained model as an ONNX graph for any size, held against PyTorch",
     "compare": "compare models on the same frames: accuracy, size, latency, memory, and which differences are real",
     "analyze": "judge models: where they fail, how they take a worse sensor, in one HTML report",
     "check": "check a folder of your own frames, and say what is wrong with it",
