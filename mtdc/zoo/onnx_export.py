@@ -11,6 +11,7 @@ import json
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,13 @@ from .. import __version__
 from ..contracts import Network
 from ..data.io import atomic_path
 from ..engine.examples import example_inputs
-from ..engine.preparation import build_dataset, unique
 from ..errors import ConfigError, DataError
 from ..layers.fill import LARGEST_EXPORTED
 from ..model import MultiTaskModel
+from ..registry import DATASETS, build
 from ..structures import DEPTH, DEPTH_CONFIDENCE, IMAGE, INPUT_FIELDS, SPARSE_DEPTH
 from .embedded import FRAMES
+from .index import Setting
 
 SUFFIX = ".onnx"
 #: Versions of ONNX's operators: samples between pixels need 16, and torch's tracing exporter knows them up to 20.
@@ -99,7 +101,7 @@ def export_onnx(model: MultiTaskModel, path: str | Path, name: str, sha256: str 
         onnx.helper.set_model_props(proto, _metadata(network, graph, name, sha256))
         onnx.checker.check_model(proto)
         onnx.save(proto, temporary)
-        sizes, difference = _compared(graph, _session(runtime, temporary), model)
+        sizes, difference = _compared(graph, _session(runtime, temporary))
         if not difference <= TOLERANCE_M:
             raise DataError(
                 f"{name} can't be exported: the graph differs from PyTorch by {difference:.3g} m, and {TOLERANCE_M:g} m is the "
@@ -156,10 +158,10 @@ def _metadata(network: Network, graph: _Graph, name: str, sha256: str | None) ->
     }
 
 
-def _compared(graph: _Graph, session: Any, model: MultiTaskModel) -> tuple[tuple[tuple[int, int], ...], float]:
+def _compared(graph: _Graph, session: Any) -> tuple[tuple[tuple[int, int], ...], float]:
     """Sizes that were compared, and the largest difference at any pixel; infinite where the graph fails or is NaN."""
     sizes, largest = [], 0.0
-    for inputs in _cases(model):
+    for inputs in _cases(graph.inputs):
         sizes.append(inputs[SPARSE_DEPTH.name].shape[-2:])
         with torch.inference_mode():
             expected = graph(*(torch.from_numpy(inputs[key]) for key in graph.inputs))
@@ -176,9 +178,9 @@ def _compared(graph: _Graph, session: Any, model: MultiTaskModel) -> tuple[tuple
     return tuple(sizes), largest
 
 
-def _cases(model: MultiTaskModel) -> Iterator[dict[str, np.ndarray]]:
+def _cases(needs: tuple[str, ...]) -> Iterator[dict[str, np.ndarray]]:
     """Frames that the package draws, in sizes and with gaps that the traced example hasn't."""
-    street, room = (_frames(model, dict(FRAMES[setting])) for setting in ("outdoor", "indoor"))
+    street, room = ({key: _frames(setting)[key] for key in needs} for setting in FRAMES)
     yield street  # a batch of two
     yield room
     one = {key: value[:1] for key, value in street.items()}
@@ -194,11 +196,13 @@ def _cases(model: MultiTaskModel) -> Iterator[dict[str, np.ndarray]]:
     yield {**one, SPARSE_DEPTH.name: np.zeros_like(one[SPARSE_DEPTH.name])}
 
 
-def _frames(model: MultiTaskModel, dataset: dict[str, Any]) -> dict[str, np.ndarray]:
-    data = build_dataset({**dataset, "length": 2}, "dataset", model, unique([DEPTH]), seed=0)
+@cache
+def _frames(setting: Setting) -> dict[str, np.ndarray]:
+    """A batch of two with all inputs that a network may read; drawn once, which takes longer than an export."""
+    rows = tuple(INPUT_FIELDS.values())
+    data = build(DATASETS, {**FRAMES[setting], "length": 2}, "dataset", inputs=rows, targets=(DEPTH,), seed=0)
     items = [data[index]["inputs"] for index in range(2)]
-    # The network's own rows: a data set gives the inputs that it is asked for, as float32.
-    return {key: np.stack([np.asarray(item[key], dtype=np.float32) for item in items]) for key in model.network.needs}
+    return {key: np.stack([np.asarray(item[key], dtype=np.float32) for item in items]) for key in INPUT_FIELDS}
 
 
 def _cut(inputs: dict[str, np.ndarray], height: int, width: int) -> dict[str, np.ndarray]:
