@@ -115,7 +115,11 @@ def sentence(verdict: Verdict) -> str:
 def _time(own: Method, other: Method) -> str:
     if own.ms is None or other.ms is None:
         return "time unknown"
-    return f"{other.ms / own.ms:.2g} times as fast" if own.ms < other.ms else f"takes {own.ms / other.ms:.2g} times as long"
+    return f"{_ratio(other.ms / own.ms)} as fast" if own.ms < other.ms else f"takes {_ratio(own.ms / other.ms)} as long"
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.0f} times" if value >= 100 else f"{value:.2g} times"
 
 
 def _error(own: Method, other: Method, name: str) -> str:
