@@ -34,6 +34,8 @@ FIRST_ROW = 140
 FARTHEST_M = 80.0
 #: Metres and share by which neighbouring pixels differ at a step, and how far its surroundings reach in pixels.
 STEP_M, STEP_SHARE, STEP_PX = 1.0, 0.1, 2
+#: Pixels that a card's picture is wide at most.
+WIDTH = 1400
 DISTANCES = {"streets": (0, 20, 40, 80), "rooms": (0, 3, 6, 10)}
 LINES = (64, 32, 16, 8)
 POINTS = (5000, 500, 200, 50)
@@ -135,8 +137,11 @@ def draw(path: Path, completer: Completer, maps: Mapping[str, np.ndarray]) -> No
     completed = completer.complete(maps["sparse_depth"], maps["image"] if "image" in completer.needs else None)
     others = [] if completed.deviation is None else [deviation_tile(completed.deviation)]
     picture = sample_panel(maps["sparse_depth"], completed.depth, maps["gt_depth"], maps["image"], others=others)
+    if picture.shape[1] > WIDTH:
+        height = round(picture.shape[0] * WIDTH / picture.shape[1])
+        picture = cv2.resize(picture, (WIDTH, height), interpolation=cv2.INTER_AREA)
     with atomic_path(path) as temporary:
-        cv2.imwrite(str(temporary), picture[..., ::-1])
+        cv2.imwrite(str(temporary), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
