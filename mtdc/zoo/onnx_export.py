@@ -198,7 +198,7 @@ def _cases(needs: tuple[str, ...]) -> Iterator[dict[str, np.ndarray]]:
 
 @cache
 def _frames(setting: Setting) -> dict[str, np.ndarray]:
-    """A batch of two with all inputs that a network may read; drawn once, which takes longer than an export."""
+    """A batch of two with all inputs that a network may read; drawn once a process."""
     rows = tuple(INPUT_FIELDS.values())
     data = build(DATASETS, {**FRAMES[setting], "length": 2}, "dataset", inputs=rows, targets=(DEPTH,), seed=0)
     items = [data[index]["inputs"] for index in range(2)]
