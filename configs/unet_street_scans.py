@@ -1,6 +1,6 @@
 # unet_street with truth of the LiDAR's scans alone, whatever the camera sees, in two frames of five: for scans whose silhouettes lie where
-# the sensor saw them, and not the camera. Against unet_street: scan_share, and a folder for these streets. One run of 2660 steps: 891.5 /
-# 222.3 mm on the real frames of drive 0001.
+# the sensor saw them, and not the camera. Against unet_street: scan_share, and a folder for these streets. One run of 2660 steps: RMSE / MAE
+# 891.5 / 222.3 mm on the real frames of drive 0001.
 _base_ = './unet_street.py'
 
 data_root = 'data/street_scans'
