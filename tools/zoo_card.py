@@ -35,7 +35,7 @@ FARTHEST_M = 80.0
 #: Metres and share by which neighbouring pixels differ at a step, and how far its surroundings reach in pixels.
 STEP_M, STEP_SHARE, STEP_PX = 1.0, 0.1, 2
 #: Pixels that a card's picture is wide at most.
-WIDTH = 1400
+WIDTH = 1200
 DISTANCES = {"streets": (0, 20, 40, 80), "rooms": (0, 3, 6, 10)}
 LINES = (64, 32, 16, 8)
 POINTS = (5000, 500, 200, 50)
@@ -141,7 +141,7 @@ def draw(path: Path, completer: Completer, maps: Mapping[str, np.ndarray]) -> No
         height = round(picture.shape[0] * WIDTH / picture.shape[1])
         picture = cv2.resize(picture, (WIDTH, height), interpolation=cv2.INTER_AREA)
     with atomic_path(path) as temporary:
-        cv2.imwrite(str(temporary), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+        cv2.imwrite(str(temporary), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

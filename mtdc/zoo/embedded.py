@@ -64,6 +64,7 @@ def _samples(model: MultiTaskModel, dataset: Mapping[str, Any]) -> Iterator[tupl
             inputs = {key: [value] for key, value in item["inputs"].items()}
             with torch.inference_mode():
                 batch = {"inputs": inputs, "data_samples": [item["data_samples"]]}
-                yield inputs, model.eval().test_step(batch)[0]
+                sample = model.eval().test_step(batch)[0]
+            yield inputs, sample  # outside the block: it would hold for whoever asked, until the last frame
     finally:
         model.precision = precision
