@@ -130,9 +130,15 @@ def _fit_planes(near: Tensor, plane: Tensor, limit: float) -> tuple[Tensor, Tens
             expected = plane[:, :1] * du + plane[:, 1:2] * dv + plane[:, 2:]
             counts = (other > 0) & (near > 0) & ((value - expected).abs() <= limit)
             one = counts.to(near.dtype)
-            moment = value * one
-            terms = (one, du * one, dv * one, du * du * one, du * dv * one, dv * dv * one)
-            sums += torch.cat((*terms, du * moment, dv * moment, moment, value * moment), dim=1)
+            moment = value.mul_(one)
+            # In place, and nothing where a factor is 0: a stack of all ten terms takes twice the time.
+            for place, factor in enumerate((1, du, dv, du * du, du * dv, dv * dv)):
+                if factor:
+                    sums[:, place : place + 1].add_(one, alpha=factor)
+            for place, factor in ((6, du), (7, dv), (8, 1)):
+                if factor:
+                    sums[:, place : place + 1].add_(moment, alpha=factor)
+            sums[:, 9:].addcmul_(moment, moment)
     count = sums[:, :1].clamp(min=1)
     mean_u, mean_v, uu, uv, vv, uq, vq, mean_q, qq = (sums[:, 1:] / count).split(1, dim=1)
     uu, uv, vv = uu - mean_u**2, uv - mean_u * mean_v, vv - mean_v**2

@@ -2,10 +2,12 @@
 
     l = sum w[y] ( -log softmax(scores)[y] ) / sum w[y]          sums over known pixels, y: the pixel's class, w: its weight
 
+With every = n the sums are over known pixels of every n-th row and column.
+
 Shapes      scores (B, K, H, W), class indices (B, H, W), bool (B, H, W) -> scalar.
 Test time   dropped.
 Differs     nothing; unknown pixels (255) are left out by the mask.
-Cost        none.
+Cost        no parameters. Of 40 classes at full size it can take longer than the rest of a step: every=2 takes a quarter of that.
 """
 
 from __future__ import annotations
@@ -34,8 +36,7 @@ def cross_entropy(scores: Tensor, labels: Tensor, valid: Tensor, class_weights: 
         share = valid.sum().to(scores.dtype)
     else:
         share = class_weights[labels.where(valid, 0)].where(valid, 0).sum()
-    # A graph also where no pixel is known.
-    return total / torch.where(share > 0, share, 1) + 0 * scores.sum()
+    return total / torch.where(share > 0, share, 1)
 
 
 @LOSSES.register_module()
@@ -45,9 +46,10 @@ class CrossEntropy(Loss):
     Args:
         weight, schedule: As in every loss.
         class_weights: One factor a class, in their order; None weighs all alike.
+        every: n, where only every n-th row and column shall count.
 
     Raises:
-        ValueError: A class weight is negative, or all are 0.
+        ValueError: A class weight is negative, or all are 0; ``every`` is below 1.
     """
 
     unit = "nat"
@@ -58,8 +60,12 @@ class CrossEntropy(Loss):
         weight: float = 1.0,
         schedule: Mapping[str, Any] | None = None,
         class_weights: Sequence[float] | None = None,
+        every: int = 1,
     ) -> None:
         super().__init__(weight, schedule)
+        if every < 1:
+            raise ValueError(f"every must be 1 or more, not {every}")
+        self.every = every
         if class_weights is not None and (min(class_weights) < 0 or sum(class_weights) == 0):
             raise ValueError(f"class_weights must be 0 or more, and not all 0; found {tuple(class_weights)}")
         self.class_weights: Tensor | None
@@ -69,4 +75,5 @@ class CrossEntropy(Loss):
 
     def forward(self, pred: Tensor, target: Tensor, valid: Tensor, *maps: Tensor) -> Tensor:
         """See :func:`cross_entropy`."""
-        return cross_entropy(pred, target, valid, self.class_weights)
+        rare = slice(None, None, self.every)
+        return cross_entropy(pred[..., rare, rare], target[..., rare, rare], valid[..., rare, rare], self.class_weights)

@@ -121,6 +121,27 @@ def test_cross_entropy_by_hand():
     assert weighted.item() == pytest.approx((3 * math.log(4 / 3) + math.log(4)) / 4)
 
 
+@pytest.mark.parametrize("weights", [None, (1.0, 0.0, 2.5, 0.3, 1.0)])
+def test_cross_entropy_of_every_second_row_and_column(weights):
+    """Equal to scipy's of those pixels, and no other pixel gets a gradient."""
+    logits, labels, valid = scores()
+    logits.requires_grad_()
+    loss = make("CrossEntropy", class_weights=weights, every=2)(logits, labels, valid)
+    loss.backward()
+    terms = []
+    for frame, row, column in np.ndindex(labels.shape):
+        label = int(labels[frame, row, column])
+        if row % 2 == 0 and column % 2 == 0 and label != 255:
+            surprise = -log_softmax(numpy64(logits.detach()[frame, :, row, column]))[label]
+            terms.append((surprise, 1.0 if weights is None else weights[label]))
+    expected = sum(surprise * factor for surprise, factor in terms) / sum(factor for _, factor in terms)
+    np.testing.assert_allclose(loss.item(), expected, rtol=1e-6)
+    assert (logits.grad[:, :, 1::2] == 0).all()
+    assert (logits.grad[:, :, :, 1::2] == 0).all()
+    with pytest.raises(ConfigError, match="every must be 1 or more, not 0"):
+        make("CrossEntropy", every=0)
+
+
 @pytest.mark.parametrize("weights", [None, (0.0, 1.0)])
 def test_only_unknown_labels_or_weightless_ones_cost_nothing(weights):
     logits = torch.randn(1, 2, 2, 2, requires_grad=True)
