@@ -7,7 +7,7 @@ With every = n the sums are over known pixels of every n-th row and column.
 Shapes      scores (B, K, H, W), class indices (B, H, W), bool (B, H, W) -> scalar.
 Test time   dropped.
 Differs     nothing; unknown pixels (255) are left out by the mask.
-Cost        no parameters. Of 40 classes at full size it can take longer than the rest of a step: every=2 takes a quarter of that.
+Cost        no parameters. Of 40 classes at full size it can cost more than the rest of a step: every=2 takes a quarter.
 """
 
 from __future__ import annotations
