@@ -1,5 +1,6 @@
 # A U-Net from a fill for rooms and a few hundred random points, trained on the 795 frames of NYUv2 with image, normals and semantics as auxiliary
 # tasks, which share all but the heads with depth. Against ablation/b_unet_nyuv2: the three tasks and their sharing.
+# One run, 72 minutes of one core: RMSE / MAE 159.7 / 61.7 mm on val.
 _base_ = './ablation/b_unet_nyuv2.py'
 
 model = dict(

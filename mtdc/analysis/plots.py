@@ -61,7 +61,7 @@ def lines(series: Sequence[Series], x_label: str, y_label: str, logarithmic: boo
         logarithmic: The x axis, in powers of two.
         reverse: x grows to the left, where less is worse.
     """
-    with _figure() as (axes, text):
+    with figure() as (axes, text):
         for one in series:
             _line(axes, one, one.x)
         if logarithmic:
@@ -72,13 +72,13 @@ def lines(series: Sequence[Series], x_label: str, y_label: str, logarithmic: boo
             axes.invert_xaxis()
         axes.set(xlabel=x_label, ylabel=y_label)
         axes.set_ylim(bottom=0)
-        _finish(axes, len(series))
+        finish(axes, len(series))
     return text()
 
 
 def against(series: Sequence[Series], x_label: str, y_label: str) -> str:
     """One positive number against another of its kind, on logarithmic axes, with the diagonal where both are equal."""
-    with _figure() as (axes, text):
+    with figure() as (axes, text):
         for one in series:
             _line(axes, one, one.x)
         ends = [value for one in series for value in (*one.x, *one.y) if value > 0]
@@ -88,7 +88,7 @@ def against(series: Sequence[Series], x_label: str, y_label: str) -> str:
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter("{x:g}")
         axes.set(xlabel=x_label, ylabel=y_label)
-        _finish(axes, len(series))
+        finish(axes, len(series))
     return text()
 
 
@@ -96,7 +96,7 @@ def groups(series: Sequence[Series], x_label: str, y_label: str) -> str:
     """Points of each series over the same words, side by side, with error bars."""
     words = list(dict.fromkeys(word for one in series for word in one.x))
     spread = 0.6 / max(len(series), 1)
-    with _figure(wide=len(words) * len(series) > 60) as (axes, text):
+    with figure(wide=len(words) * len(series) > 60) as (axes, text):
         for number, one in enumerate(series):
             offset = (number - (len(series) - 1) / 2) * spread
             _line(axes, one, [words.index(word) + offset for word in one.x], connected=False)
@@ -109,7 +109,7 @@ def groups(series: Sequence[Series], x_label: str, y_label: str) -> str:
             axes.yaxis.set_major_formatter("{x:g}")
         else:
             axes.set_ylim(bottom=0)
-        _finish(axes, len(series))
+        finish(axes, len(series))
     return text()
 
 
@@ -132,7 +132,8 @@ def _line(axes: Any, one: Series, x: Sequence[float], connected: bool = True) ->
 
 
 @contextmanager
-def _figure(wide: bool = False) -> Iterator[tuple[Any, Any]]:
+def figure(wide: bool = False) -> Iterator[tuple[Any, Any]]:
+    """Axes of a new plot, and what gives it as SVG; :func:`finish` comes last."""
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -140,8 +141,8 @@ def _figure(wide: bool = False) -> Iterator[tuple[Any, Any]]:
     # Not through pyplot: no window system, and no state that the user's own plots would see. The salt makes ids, and so the
     # whole file, the same each time.
     with matplotlib.rc_context({"svg.hashsalt": "mtdc", "font.size": 9, "svg.fonttype": "path"}):
-        figure = Figure(figsize=(SIZE[0] * (1.6 if wide else 1), SIZE[1]), layout="constrained")
-        canvas = FigureCanvasSVG(figure)
+        drawn = Figure(figsize=(SIZE[0] * (1.6 if wide else 1), SIZE[1]), layout="constrained")
+        canvas = FigureCanvasSVG(drawn)
 
         def text() -> str:
             buffer = io.StringIO()
@@ -149,10 +150,11 @@ def _figure(wide: bool = False) -> Iterator[tuple[Any, Any]]:
                 canvas.print_svg(buffer, metadata={"Date": None, "Creator": None})
             return buffer.getvalue()
 
-        yield figure.add_subplot(), text
+        yield drawn.add_subplot(), text
 
 
-def _finish(axes: Any, count: int) -> None:
+def finish(axes: Any, count: int) -> None:
+    """Grid, frame, and a legend of ``count`` rows where there is something in the plot."""
     axes.grid(True, axis="y", color="#e4e4e4", linewidth=0.8)
     axes.set_axisbelow(True)
     for side in ("top", "right"):

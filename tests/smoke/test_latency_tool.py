@@ -53,7 +53,7 @@ def call(tools, capsys, *arguments):
     return code, capsys.readouterr()
 
 
-def method(tools, name, rmse, mae, ms, zoo=False):
+def method(tools, name, rmse, mae, ms, zoo=True):
     return tools.peers.Method(name, rmse, mae, ms, zoo)
 
 
@@ -66,26 +66,36 @@ def test_equal_is_neither_faster_nor_more_exact(tools):
     assert tools.peers.judge(peer, [method(tools, "a little", 999.9, 300, 49.9)]).winner.name == "a little"
 
 
-def test_of_several_winners_the_smaller_mae_comes_before_the_zoo_and_the_zoo_before_rmse(tools):
+def test_of_several_winners_the_smaller_mae_comes_before_rmse(tools):
     peer = method(tools, "peer", 1000, 300, 50)
-    exact, zoo, worse = (
+    exact, less, worse = (
         method(tools, "exact", 700, 200, 9),
-        method(tools, "zoo", 800, 250, 40, True),
-        method(tools, "worse in MAE", 600, 300, 1, True),
+        method(tools, "less", 800, 250, 40),
+        method(tools, "worse in MAE", 600, 300, 1),
     )
-    assert tools.peers.judge(peer, [worse, exact, zoo]).winner is zoo
-    assert tools.peers.judge(peer, [worse, exact]).winner is exact
+    assert tools.peers.judge(peer, [worse, less, exact]).winner is exact
     alone = tools.peers.judge(peer, [worse])
-    assert alone.winner is worse and alone.too is False
-    assert "but not in MAE" in tools.peers.sentence(alone)
+    assert alone.winner is worse and "but not in MAE" in tools.peers.sentence(alone)
+
+
+def test_a_method_without_weights_wins_nothing_and_is_named_where_no_model_does(tools):
+    peer = method(tools, "peer", 1000, 300, 50)
+    plain = method(tools, "plain", 600, 200, 9, zoo=False)
+    assert tools.peers.judge(peer, [plain, method(tools, "zoo", 800, 250, 40)]).winner.name == "zoo"
+    verdict = tools.peers.judge(peer, [plain, method(tools, "slow", 800, 250, 100)])
+    assert (verdict.winner, verdict.plain, verdict.exact.name, verdict.fast) == (None, plain, "slow", None)
+    assert tools.peers.sentence(verdict) == (
+        "no model of the zoo. slow: takes 2 times as long, RMSE 200 mm less. Without weights plain: 5.6 times as fast, "
+        "RMSE 400 mm less, MAE too (100 mm less)"
+    )
 
 
 def test_a_missing_mae_is_no_better_mae_and_a_missing_time_beats_nobody(tools):
     unknown = tools.peers.judge(method(tools, "peer", 1000, None, 50), [method(tools, "own", 900, 100, 10)])
-    assert unknown.winner.name == "own" and unknown.too is None
+    assert unknown.winner.name == "own"
     assert tools.peers.sentence(unknown) == "own: 5 times as fast, RMSE 100 mm less, MAE unknown"
     own = tools.peers.judge(method(tools, "peer", 1000, 300, 50), [method(tools, "own", 900, None, 10)])
-    assert own.winner.name == "own" and own.too is None
+    assert own.winner.name == "own" and tools.peers.sentence(own).endswith("MAE unknown")
     untimed = tools.peers.judge(method(tools, "peer", 1000, 300, None), [method(tools, "own", 900, 200, 10)])
     assert untimed.winner is None and "time isn't known; own: RMSE 100 mm less" in tools.peers.sentence(untimed)
     assert tools.peers.judge(method(tools, "peer", 1000, 300, 50), [method(tools, "own", None, 200, None)]).winner is None
@@ -98,9 +108,27 @@ def test_what_is_missing_is_the_fastest_of_the_more_exact_and_the_most_exact_of_
     verdict = tools.peers.judge(peer, others)
     assert (verdict.winner, verdict.exact.name, verdict.fast.name) == (None, "a", "c")
     assert tools.peers.sentence(verdict) == (
-        "none. a: takes 2 times as long, RMSE 10 mm less; c: 5 times as fast, RMSE 100 mm more"
+        "no model of the zoo. a: takes 2 times as long, RMSE 10 mm less; c: 5 times as fast, RMSE 100 mm more"
     )
-    assert "Nothing is faster" in tools.peers.sentence(tools.peers.judge(peer, [method(tools, "e", 1001, 1, 51)]))
+    assert "None is faster" in tools.peers.sentence(tools.peers.judge(peer, [method(tools, "e", 1001, 1, 51)]))
+
+
+def test_the_plot_names_the_peers_that_no_model_of_the_zoo_beats(tools, monkeypatch):
+    """Text of the plot is drawn as outlines: it is read where it is set."""
+    from matplotlib.axes import Axes
+
+    titles = []
+    monkeypatch.setattr(Axes, "set_title", lambda axes, text, **_: titles.append(text))
+
+    def measured(name, kind, rmse, ms):
+        return SimpleNamespace(name=name, kind=kind, values={"rmse": rmse, "mae": 1.0}, ms={"median": ms})
+
+    peers = [tools.peers.Peer(name, rmse, 2.0, ms) for name, rmse, ms in (("slow", 900, 90), ("quick", 900, 9))]
+    own = [measured("network", "zoo", 800, 30), measured("fill", "classical", 850, 5)]
+    tools.page.plot(own, peers, 2)
+    assert titles == ["No model of the zoo is both faster and more exact than: quick."]
+    tools.page.plot(own, peers[:1], 2)
+    assert len(titles) == 1
 
 
 def test_times_of_peers_are_measured_here_or_follow_the_median_of_those_that_are(tools):
@@ -183,7 +211,7 @@ def test_two_methods_on_two_frames(tools, drive, tmp_path, capsys, monkeypatch):
     text = page.read_text()
     assert str(tmp_path) not in text + plot.read_text() + out.read_text()
     verdicts = text[text.index("### The peers") :]
-    assert sum(verdicts.count(word) for word in ("| none. ", "MAE too (", "but not in MAE", "time isn't known")) == 14
+    assert sum(verdicts.count(word) for word in ("| no model of the zoo. ", "time isn't known")) == 14
     assert "python tools/latency.py near=classical/nearest_kitti" in text
     assert plot.read_text().startswith("<?xml") and not list(out.parent.glob("*.part"))
 

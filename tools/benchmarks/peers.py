@@ -1,4 +1,4 @@
-"""Methods of others, what they reach, and which method of the package is both faster and more exact than each."""
+"""Methods of others, what they reach, and which model of the zoo is both faster and more exact than each."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from mtdc.errors import DataError
 
 #: What others reach on KITTI's frames, with where the numbers come from.
 PEERS = Path(__file__).with_name("peers.csv")
+#: Said of a peer that no model of the zoo beats.
+MISSING = "no model of the zoo"
 COLUMNS = ("peer", "licence", "trained_on_kitti", "rmse_mm", "mae_mm", "ms", "reference", "note")
 
 
@@ -57,31 +59,37 @@ class Verdict:
 
     Args:
         peer: Which.
-        winner: The method that is faster and of smaller RMSE.
-        too: The winner has the smaller MAE too; None where a MAE isn't known.
-        exact: Without a winner: the fastest method among those of smaller RMSE.
-        fast: Without a winner: the method of the smallest RMSE among those that are faster.
+        winner: The model of the zoo that is faster and of smaller RMSE.
+        exact: Without a winner: the fastest model of the zoo among those of smaller RMSE.
+        fast: Without a winner: the model of the zoo with the smallest RMSE among those that are faster.
+        plain: Without a winner: the method without weights that is faster and of smaller RMSE.
     """
 
     peer: Method
     winner: Method | None = None
-    too: bool | None = None
     exact: Method | None = None
     fast: Method | None = None
+    plain: Method | None = None
 
 
 def judge(peer: Method, methods: Sequence[Method]) -> Verdict:
-    """Which method is both faster and of smaller RMSE than a peer: equal is not better, unknown neither.
+    """Which model of the zoo is both faster and of smaller RMSE than a peer: equal is not better, unknown neither.
 
-    Of several those that have the smaller MAE too come first, then models of the zoo, then the smallest RMSE.
+    Of several those that have the smaller MAE too come first, then the smallest RMSE. A method without weights wins nothing; it
+    is named where no model does.
     """
     exact = [one for one in methods if _less(one.rmse, peer.rmse)]
     fast = [one for one in methods if _less(one.ms, peer.ms)]
-    both = [one for one in exact if one in fast]
-    if not both:
-        return Verdict(peer, exact=min(exact, key=_ms, default=None), fast=min(fast, key=_rmse, default=None))
-    winner = min(both, key=lambda one: (not _less(one.mae, peer.mae), not one.zoo, _rmse(one)))
-    return Verdict(peer, winner, _less(winner.mae, peer.mae))
+    both = sorted((one for one in exact if one in fast), key=lambda one: (not _less(one.mae, peer.mae), _rmse(one)))
+    winner = next((one for one in both if one.zoo), None)
+    if winner is not None:
+        return Verdict(peer, winner)
+    return Verdict(
+        peer,
+        exact=min((one for one in exact if one.zoo), key=_ms, default=None),
+        fast=min((one for one in fast if one.zoo), key=_rmse, default=None),
+        plain=next(iter(both), None),
+    )
 
 
 def _less(own: float | None, other: float | None) -> bool | None:
@@ -100,8 +108,7 @@ def sentence(verdict: Verdict) -> str:
     """The verdict in words: who beats the peer and by how much, or what is missing."""
     peer, winner = verdict.peer, verdict.winner
     if winner is not None:
-        mae = {None: "MAE unknown", True: "MAE too", False: "but not in MAE"}[verdict.too]
-        return f"{winner.name}: {_time(winner, peer)}, {_error(winner, peer, 'rmse')}, {mae}{_mae(winner, peer)}"
+        return _beats(winner, peer)
     if peer.ms is None and verdict.exact is not None:
         return f"its time isn't known; {verdict.exact.name}: {_error(verdict.exact, peer, 'rmse')}"
     found = [
@@ -109,7 +116,13 @@ def sentence(verdict: Verdict) -> str:
         for one in (verdict.exact, verdict.fast)
         if one is not None
     ]
-    return f"none. {'; '.join(found) or 'Nothing is faster, and nothing more exact'}"
+    plain = f". Without weights {_beats(verdict.plain, peer)}" if verdict.plain is not None else ""
+    return f"{MISSING}. {'; '.join(found) or 'None is faster, and none more exact'}{plain}"
+
+
+def _beats(winner: Method, peer: Method) -> str:
+    mae = {None: "MAE unknown", True: "MAE too", False: "but not in MAE"}[_less(winner.mae, peer.mae)]
+    return f"{winner.name}: {_time(winner, peer)}, {_error(winner, peer, 'rmse')}, {mae}{_mae(winner, peer)}"
 
 
 def _time(own: Method, other: Method) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -186,7 +187,7 @@ def plot(measured: Sequence[Measured], peers: Sequence[Peer], threads: int) -> s
     ]
     points = [point for point in points if not math.isnan(point[3])]
     highest = HIGHEST * min((point[3] for point in points), default=1.0)
-    with plots._figure(wide=True) as (axes, text):
+    with plots.figure(wide=True) as (axes, text):
         axes.figure.set_size_inches(PLOT_SIZE)
         for kind, (style, label) in KINDS.items():
             chosen = [point for point in points if point[0] == kind]
@@ -202,5 +203,9 @@ def plot(measured: Sequence[Measured], peers: Sequence[Peer], threads: int) -> s
         axes.margins(x=0.15)
         axes.set(xlabel=f"milliseconds a frame, {threads} thread{'s' * (threads > 1)}", ylabel="RMSE, mm")
         axes.set_ylim(bottom=0)
-        plots._finish(axes, len(points))
+        missing = [there.name for there in here if judge(there, own_methods(measured)).winner is None]
+        if missing:
+            said = textwrap.fill(f"No model of the zoo is both faster and more exact than: {', '.join(missing)}.", 110)
+            axes.set_title(said, fontsize=8, loc="left")
+        plots.finish(axes, len(points))
         return str(text())
