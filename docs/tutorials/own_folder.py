@@ -26,7 +26,7 @@ from mtdc.data.street import LidarOptions, StreetOptions, draw_frame
 from mtdc.engine.checkpoint import last_checkpoint
 from mtdc.engine.run_log import read_log
 from mtdc.zoo.embedded import measure
-from mtdc.zoo.index import NAME
+from mtdc.zoo.index import NAME, read_zoo
 
 #: Frames of the drawn folder, and what they look like: small, and scanned by a LiDAR of 16 lines.
 SPLITS = {"train": 12, "val": 3}
@@ -75,6 +75,26 @@ def check(args):
     count = sum("depth" in files for _, files in list_frames(folder_root(args.data, "val")))
     if count < 2:
         raise mtdc.DataError(f"{args.data / 'val'}: {count} frames have a file in gt/; to measure needs two at the least.")
+
+
+def hold_to_one_origin(args, work):
+    """A name stands for one folder and one config: what was made of others is neither gone on with nor replaced."""
+    note, index = work / "made_from.json", args.zoo / "index.json"
+    config = hashlib.sha256(args.config.read_bytes()).hexdigest()
+    origin = {"data": str(args.data.resolve()), "depth_scale": args.depth_scale, "config_sha256": config}
+    if note.is_file():
+        known = json.loads(note.read_text(encoding="utf-8"))
+        for key in origin:
+            if known.get(key) != origin[key]:
+                raise mtdc.ConfigError(
+                    f"{work} was trained with {key} {known.get(key)}, and now it is {origin[key]}; give another --name, or "
+                    f"remove {work} to train again."
+                )
+    elif work.exists() or (index.is_file() and args.name in read_zoo(args.zoo).entries):
+        place = work if work.exists() else index
+        raise mtdc.ConfigError(f"{place} has a '{args.name}' already, and not of this script's; give another --name.")
+    with atomic_path(note) as temporary:
+        temporary.write_text(json.dumps(origin), encoding="utf-8")
 
 
 def train(args, work):
@@ -184,6 +204,7 @@ def main(args):
         draw_frames(args.data)
     work = Path("work_dirs") / args.name
     check(args)
+    hold_to_one_origin(args, work)
     checkpoint = train(args, work)
     stripped = work / "depth_only.pth"
     run("strip", work / args.config.name, checkpoint, "--out", stripped)

@@ -44,4 +44,4 @@ def test_the_page_on_robustness_says_what_was_measured(repository, measured):
         assert set(OUTDOOR) <= set(rows)
         for method, cells in rows.items():
             keys = [(data, "0") if curve == "as_is" else ("KITTI 0001", data) for data in heads]
-            assert cells == [measured[method, curve, *key] for key in keys]
+            assert cells == [measured[(method, curve, *key)] for key in keys]

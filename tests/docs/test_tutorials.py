@@ -425,3 +425,27 @@ def test_what_would_fail_after_the_training_is_said_before_it(trained, tutorials
         script.main(args)
     assert "mtdc check: nowhere is no folder" in capfd.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_a_name_stands_for_one_folder_and_one_config(trained, tutorials, monkeypatch, tmp_path, capfd):
+    """Otherwise the index would say of the old weights that they were trained on the new frames."""
+    folder, _, _ = trained
+    monkeypatch.chdir(folder)
+    published = (folder / "my_zoo" / "index.json").read_bytes()
+    config = tmp_path / "own_folder_config.py"
+    config.write_text((tutorials / "own_folder_config.py").read_text() + "\nrandomness = dict(seed=1)\n")
+    other = tmp_path / "other"
+    shutil.copytree(folder / "my_frames", other)
+    for words, told in (
+        (("--data", other), "my_model was trained with data .*my_frames, and now it is .*other"),
+        (("--config", config), "my_model was trained with config_sha256"),
+    ):
+        script, args = load(tutorials / "own_folder.py", monkeypatch, *words)
+        with pytest.raises(mtdc.ConfigError, match=told):
+            script.main(args)
+    monkeypatch.chdir(tmp_path)  # the zoo of a colleague, who has one of that name
+    script, args = load(tutorials / "own_folder.py", monkeypatch, "--data", other, "--zoo", folder / "my_zoo")
+    with pytest.raises(mtdc.ConfigError, match="index.json has a 'my_model' already"):
+        script.main(args)
+    assert (folder / "my_zoo" / "index.json").read_bytes() == published
+    assert not (tmp_path / "work_dirs").exists() and "$ mtdc train" not in capfd.readouterr().out
