@@ -16,5 +16,8 @@ sparse_depth = np.load(source)
 if sparse_depth.ndim != 2 or not np.isfinite(sparse_depth).all() or sparse_depth.min() < 0 or not sparse_depth.any():
     sys.exit(f"{source}: expected (H, W) metres, 0 = not measured, with a measured pixel at least.")
 session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+inputs = [one.name for one in session.get_inputs()]
+if inputs != ["sparse_depth"]:
+    sys.exit(f"{graph} reads {' and '.join(inputs)}: give session.run a photo, (1, 3, H, W) float32 RGB 0..255, as 'image' too.")
 (depth,) = session.run(["depth"], {"sparse_depth": sparse_depth[None, None].astype(np.float32)})
 np.save(target, depth[0, 0])

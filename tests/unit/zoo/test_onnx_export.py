@@ -193,3 +193,9 @@ def test_the_example_needs_neither_torch_nor_this_package(tmp_path, repository):
     depth = np.load(tmp_path / "depth.npy")
     assert (depth.shape, depth.dtype) == ((75, 131), np.float32)
     assert np.abs(depth - completer(sparse)).max() <= 1e-3
+
+    export_onnx(build_model(photo_model()).strip(("depth",)), tmp_path / "graph.onnx", "mine", None)
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, *words], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )  # fmt: skip
+    assert done.returncode == 1 and done.stderr.startswith("graph.onnx reads sparse_depth and image: give"), done.stderr
