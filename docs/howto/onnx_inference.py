@@ -18,6 +18,6 @@ if sparse_depth.ndim != 2 or not np.isfinite(sparse_depth).all() or sparse_depth
 session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
 inputs = [one.name for one in session.get_inputs()]
 if inputs != ["sparse_depth"]:
-    sys.exit(f"{graph} reads {' and '.join(inputs)}: give session.run a photo, (1, 3, H, W) float32 RGB 0..255, as 'image' too.")
+    sys.exit(f"{graph} reads {' and '.join(inputs)}: give session.run a photo too, (1, 3, H, W) float32, RGB 0..255.")
 (depth,) = session.run(["depth"], {"sparse_depth": sparse_depth[None, None].astype(np.float32)})
 np.save(target, depth[0, 0])
