@@ -117,7 +117,8 @@ class Completer:
         from .engine.checkpoint import file_hash
         from .zoo.weights import load_model
 
-        model, description = load_model(weights)
+        device = find_device(device)
+        model, description = load_model(weights, device)
         digest = hashlib.sha256(json.dumps(description.model, sort_keys=True).encode()).hexdigest()
         completer = cls(model, device, {"config": name, "model": digest, "checkpoint": file_hash(weights)})
         completer.model.strip(keep=("depth",))

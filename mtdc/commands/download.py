@@ -53,11 +53,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _fetched(args: argparse.Namespace) -> Iterator[tuple[str, Path, str]]:
     from ..zoo import index
-    from ..zoo.download import file_name
+    from ..zoo.sources import file_name, shown
 
     for name in args.names:
         if "://" in name:
-            raise ConfigError(f"{name}: an address needs --sha256 HASH, which the file is held against.")
+            raise ConfigError(f"{shown(name)}: an address needs --sha256 HASH, which the file is held against.")
     names = args.names or [entry.name for entry in index.entries(args.zoo)]
     # All names first: a misspelt one is told before anything is fetched.
     for zoo, entry in [index.locate(name, args.zoo) for name in dict.fromkeys(names)]:

@@ -5,7 +5,8 @@
     mtdc test unet_street --data-root data/kitti --split val
 
 Prints a table and writes the same numbers, each frame's and the protocol as JSON. Methods without weights take no checkpoint,
-and neither do models of the zoo, which have theirs.
+and neither do models of the zoo, which have theirs: their weights file describes the network, and data and metric are those of
+the shipped config that they were trained with.
 
     mtdc test aux_image_kitti epoch_30.pth --data-root data/kitti --submission submission.zip
 
@@ -62,10 +63,9 @@ def run(args: argparse.Namespace) -> int:
 def _test(args: argparse.Namespace) -> None:
     from ..engine.config import load_config, require, set_data_root
 
-    config = args.config
-    if args.checkpoint is None:
-        config, args.checkpoint = _of_zoo(config)
-    cfg = load_config(config, args.cfg_options)
+    cfg = _of_zoo(args) if args.checkpoint is None else None
+    if cfg is None:
+        cfg = load_config(args.config, args.cfg_options)
     if args.data_root:
         set_data_root(cfg, args.data_root)
     require(cfg, "test_dataloader")
@@ -76,25 +76,38 @@ def _test(args: argparse.Namespace) -> None:
         _submit(args, cfg, folder)
 
 
-def _of_zoo(name: str) -> tuple[str, Path | None]:
-    """Config and weights of a zoo's model of that name; any other name is a config's, and has no weights."""
-    from ..engine.config import find_config
+def _of_zoo(args: argparse.Namespace) -> Any:
+    """The config to measure a zoo's model with, whose weights become the checkpoint; None where the zoo has no such name.
+
+    The weights file describes the network; data and metric are of the shipped config that it was trained with.
+    """
+    from ..engine.config import config_folder, load_config, shipped_configs
     from ..engine.tensor_file import SUFFIX
     from ..zoo.index import find, find_weights
+    from ..zoo.weights import load_model_config
 
     # A weights file alone says nothing of the data to measure on.
-    weights = None if Path(name).suffix == SUFFIX else find_weights(name)
+    weights = None if Path(args.config).suffix == SUFFIX else find_weights(args.config)
     if weights is None:
-        return name, None
-    config = find(name).config
-    try:
-        find_config(config)
-    except ConfigError as error:
+        return None
+    config = find(args.config).config
+    if config not in shipped_configs():  # a config is a program: an index, which may be anyone's, names none of its own
         raise ConfigError(
-            f"{name}: the zoo's model was trained with the config '{config}', which is neither shipped nor here; name a config "
-            f"that it fits: mtdc test CONFIG {weights}"
-        ) from error
-    return config, weights
+            f"{args.config}: the zoo's model was trained with the config '{config}', which is not shipped; name a config that "
+            f"it fits: mtdc test CONFIG {weights}"
+        )
+    options = args.cfg_options or {}
+    for key in options:
+        if key.partition(".")[0] == "model":
+            raise ConfigError(
+                f"--cfg-options {key}: the weights of '{args.config}' describe their network, which no option changes; name a "
+                f"config to change: mtdc test {config} {weights} --cfg-options {key}={options[key]}"
+            )
+    # By its path: a file of that name in this folder is not meant.
+    cfg = load_config(config_folder() / f"{config}.py", options)
+    cfg.model = load_model_config(weights)
+    args.checkpoint = weights
+    return cfg
 
 
 def _run_folder(config: str, checkpoint: Path | None) -> Path:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import http.client
+import io
 import os
 import re
 import socket
 import ssl
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,14 +30,17 @@ from ..data.io import atomic_path
 from ..engine.checkpoint import file_hash
 from ..errors import DataError
 from .cache import Slot, is_whole, locked, slot
+from .sources import MIRROR_VARIABLE, address_of, file_name, mirrored, scheme_of, shown
 from .timed_http import TimedHandler
 
-MIRROR_VARIABLE, OFFLINE_VARIABLE = "MTDC_MIRROR", "MTDC_OFFLINE"
+OFFLINE_VARIABLE = "MTDC_OFFLINE"
 #: Most bytes of a file whose size is not known.
 MOST_BYTES = 2**32
 _BLOCK = 1 << 16
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+#: A number of bytes. What is longer is none, and Python refuses to read thousands of digits.
+_LENGTH = re.compile("[0-9]{1,19}")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-[0-9]{1,19}/([0-9]{1,19}|\*)")
 #: Answers of a server that may be others a moment later.
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
 
@@ -49,8 +52,8 @@ class Limits:
     Args:
         idle_s: Longest wait for a next byte.
         total_s: Longest time for a file; what has come by then is kept.
-        attempts: How often a file is asked for before it is given up.
-        pause_s: Wait before the second attempt; doubled before each further one.
+        attempts: How often in a row a file is asked for without a new byte before it is given up.
+        pause_s: Wait before the next attempt; doubled after each further one without a new byte.
         redirects: Most redirects of one request.
     """
 
@@ -116,76 +119,29 @@ def is_offline() -> bool:
     return os.environ.get(OFFLINE_VARIABLE, "").strip().lower() not in ("", "0", "false", "no", "off")
 
 
-def file_name(url: str) -> str:
-    """The file name that an address ends in; '' where it ends in none."""
-    if _scheme(url) is None:
-        return Path(url).name
-    path = re.split(r"[?#]", url.partition("://")[2])[0].partition("/")[2]
-    return urllib.parse.unquote(path).replace("\\", "/").rpartition("/")[2]
-
-
-def mirrored(url: str) -> str | Path:
-    """Where a file is really fetched from: an address, or a path on this machine.
-
-    Raises:
-        DataError: The address is of another kind, or has no file name to look for at the mirror.
-    """
-    mirror = os.environ.get(MIRROR_VARIABLE)
-    if not mirror or _scheme(url) is None:
-        return _address(url)
-    name = file_name(url)
-    if name in ("", ".", ".."):
-        raise DataError(f"{url}: it ends in no file name to look for at {MIRROR_VARIABLE}={mirror}.")
-    if _scheme(mirror) is None:
-        return Path(mirror).expanduser() / name
-    return _address(f"{mirror.rstrip('/')}/{urllib.parse.quote(name)}")
-
-
-def _scheme(url: str) -> str | None:
-    scheme, colon, _ = url.partition("://")
-    return scheme.lower() if colon and scheme.isalnum() else None
-
-
-def _address(url: str) -> str | Path:
-    scheme = _scheme(url)
-    if scheme is None:
-        return Path(url).expanduser()
-    # What a browser would mend: blanks and letters beyond ASCII.
-    url = urllib.parse.quote(url, safe="%/:=&?~#+!$,;'@()*[]")
-    try:
-        parts = urllib.parse.urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise DataError(f"{url}: no address: {error}.") from error
-    if scheme == "file" and host in (None, "localhost"):
-        return Path(urllib.request.url2pathname(parts.path))
-    if scheme not in ("http", "https") or not host:
-        raise DataError(f"{url}: expected an address http://, https:// or file:///, or a path.")
-    return parts._replace(fragment="").geturl()
-
-
 def _copy(source: Path, place: Slot, size: int | None, name: str) -> None:
+    said = f"can't fetch {name} from {shown(str(source))}"
     if not source.is_file():
-        raise DataError(f"can't fetch {name} from {source}: no such file.")
+        raise DataError(f"{said}: no such file.")
     found = source.stat().st_size
     if size is not None and found != size:
-        raise DataError(f"can't fetch {name} from {source}: it has {found} bytes instead of {size}; it is another file.")
+        raise DataError(f"{said}: it has {found} bytes instead of {size}; it is another file.")
     try:
         file: IO[bytes] = source.open("rb")
     except OSError as error:
-        raise DataError(f"can't fetch {name} from {source}: {error.strerror or error}.") from error
+        raise DataError(f"{said}: {error.strerror or error}.") from error
     digest = hashlib.sha256()
     with file, atomic_path(place.path) as temporary, temporary.open("wb") as target:
         while block := file.read(_BLOCK):
             digest.update(block)
             target.write(block)
         if digest.hexdigest() != place.sha256:
-            raise DataError(_other_file(name, str(source), digest.hexdigest(), place.sha256))
+            raise DataError(_other_file(said, digest.hexdigest(), place.sha256))
 
 
-def _other_file(name: str, address: str, found: str, wanted: str) -> str:
+def _other_file(said: str, found: str, wanted: str) -> str:
     return (
-        f"can't fetch {name} from {address}: its sha256 is {found} instead of {wanted}; it is another file, and nothing of it "
+        f"{said}: its sha256 is {found} instead of {wanted}; it is another file, and nothing of it "
         "was kept. Ask who runs that place, or name another one with " + MIRROR_VARIABLE + "=URL or DIR."
     )
 
@@ -194,13 +150,26 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     """Redirects to http and https alone, and never from the second to the first."""
 
     max_redirections = LIMITS.redirects
-    # Python 3.10 doesn't know 308.
-    http_error_308 = urllib.request.HTTPRedirectHandler.http_error_302
+
+    def http_error_302(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
+        """Called by urllib for a redirect. The answer's body, which may be endless, is dropped: urllib would read it whole."""
+        if "location" in headers or "uri" in headers:
+            fp.close()
+            fp = io.BytesIO()
+        return super().http_error_302(req, fp, code, msg, headers)
+
+    # urllib's own names still mean its own method; Python 3.10 doesn't know 308.
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        before, after = _scheme(req.full_url), _scheme(newurl)
+        said = f"{req.full_url:.300}: it redirects to"
+        before, after = scheme_of(req.full_url), scheme_of(newurl)
         if after not in ("http", "https") or (before, after) == ("https", "http"):
-            raise DataError(f"{req.full_url}: it redirects to {newurl}, which is not as safe; nothing was taken from there.")
+            raise DataError(f"{said} {shown(newurl):.300}, which is not as safe; nothing was taken from there.")
+        try:
+            address_of(newurl)
+        except DataError as error:
+            raise DataError(f"{said} what can't be asked: {error!s:.400}") from None
         return super().redirect_request(req, fp, 307 if code == 308 else code, msg, headers, newurl)
 
 
@@ -209,32 +178,41 @@ class _Transfer:
 
     def __init__(self, url: str, place: Slot, size: int | None, name: str) -> None:
         self.url, self.place, self.size, self.name = url, place, size, name
+        self._said = f"can't fetch {name} from {url}"
         self.deadline = time.monotonic() + LIMITS.total_s
         self.opener = urllib.request.build_opener(_Redirects(), TimedHandler(self._patience))
 
     def run(self) -> None:
         """Fetch, as often as it takes and is allowed, and make the part the file."""
-        reason = ""
-        for attempt in range(LIMITS.attempts):
-            if attempt:
-                time.sleep(min(LIMITS.pause_s * 2 ** (attempt - 1), self._left()))
-            resumed = self.place.received > 0
-            if not self._is_complete():
-                try:
-                    resumed = self._request()
-                except _Passing as error:
-                    self._left()
-                    reason = str(error)
-                    continue
-            found = file_hash(self.place.part)
-            if found == self.place.sha256:
-                self.place.finish()
-                return
-            self.place.drop()
-            if not resumed:
-                raise DataError(_other_file(self.name, self.url, found, self.place.sha256))
-            reason = "the rest did not fit the part that was there"
-        raise self._failed(f"{reason} ({LIMITS.attempts} attempts)")
+        reason, fruitless, furthest = "", 0, self.place.received
+        while fruitless < LIMITS.attempts:
+            if reason:
+                time.sleep(min(LIMITS.pause_s * 2 ** max(0, fruitless - 1), self._left()))
+            try:
+                if self._attempt():
+                    return
+                reason = "the rest did not fit the part that was there"
+            except _Passing as error:
+                self._left()
+                reason = str(error)
+            # Bytes that were there before are not new: a server that makes it start again and again is given up.
+            fruitless = 0 if self.place.received > furthest else fruitless + 1
+            furthest = max(furthest, self.place.received)
+        raise self._failed(f"{reason} ({LIMITS.attempts} attempts without a new byte)")
+
+    def _attempt(self) -> bool:
+        """Ask once for what is missing; whether the file is there now. If not, what had come was no part of it, and is gone."""
+        resumed = self.place.received > 0
+        if not self._is_complete():
+            resumed = self._request()
+        found = file_hash(self.place.part)
+        if found == self.place.sha256:
+            self.place.finish()
+            return True
+        self.place.drop()
+        if not resumed:
+            raise DataError(_other_file(self._said, found, self.place.sha256))
+        return False
 
     def _is_complete(self) -> bool:
         """Whether the part needs no byte more, as after a kill just before its end."""
@@ -261,9 +239,13 @@ class _Transfer:
                 raise self._failed(f"the server's file has {total} bytes instead of {self.size}; it is another file")
             if total is not None and total > MOST_BYTES:
                 raise self._failed(f"the server's file has {total} bytes; without a known size at most {MOST_BYTES} are taken")
-            if not offset:
-                self.place.begin(self.url, _validator(response))
-            self._receive(response, offset, total if self.size is None else self.size)
+            most = total if self.size is None else self.size
+            if received and not offset:
+                self._receive_beside(response, most)
+            else:
+                if not received:
+                    self.place.begin(self.url, _validator(response))
+                self._receive(response, self.place.part, offset, most)
         return offset > 0
 
     def _answer(self, request: urllib.request.Request, received: int) -> Any:
@@ -274,16 +256,17 @@ class _Transfer:
                 if error.code == 416 and received:
                     self.place.drop()
                     raise _Passing("the server has no such part of the file (HTTP 416)") from error
-                said = f"HTTP {error.code} {error.reason}"
+                said = f"HTTP {error.code} {_one_line(error.reason)}"
                 if error.code in _PASSING:
                     raise _Passing(f"the server answers {said}") from error
-                raise self._failed(f"the server answers {' '.join(said.split())}") from error
+                # Not from the error: its text may name an address with a password.
+                raise self._failed(f"the server answers {said}") from None
 
     def _offset(self, response: Any, received: int, validator: str | None) -> tuple[int, int | None]:
         """Where the answer's bytes belong, and the whole file's size where the server says it."""
         if response.status == 200:  # whole: the server knows no ranges, or has another version than the part is of
             length = response.headers.get("Content-Length", "")
-            return 0, int(length) if length.isdecimal() else None
+            return 0, int(length) if _LENGTH.fullmatch(length) else None
         match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
         if response.status != 206 or match is None:
             raise self._failed(f"the server answers HTTP {response.status}, and not with the file")
@@ -293,16 +276,36 @@ class _Transfer:
             raise _Passing("the file changed at the server between two parts")
         return received, None if match[2] == "*" else int(match[2])
 
-    def _receive(self, response: Any, offset: int, total: int | None) -> None:
+    def _receive_beside(self, response: Any, total: int | None) -> None:
+        """Take a whole answer while there is a part. It may be anything, as the page of a network that wants a login first: the
+        part stays until the answer has proved to be the file, or was cut and is longer.
+        """
+        beside = self.place.beside
+        beside.unlink(missing_ok=True)  # of a process that was killed
+        try:
+            self._receive(response, beside, 0, total)
+            found = file_hash(beside)
+            if found != self.place.sha256:
+                beside.unlink()
+                raise self._failed(f"the sha256 of its answer is {found} instead of {self.place.sha256}; it is another file")
+            self.place.exchange(self.url, _validator(response))
+        finally:
+            if beside.is_file():
+                if beside.stat().st_size > self.place.received:
+                    self.place.exchange(self.url, _validator(response))
+                beside.unlink(missing_ok=True)
+
+    def _receive(self, response: Any, target: Path, offset: int, total: int | None) -> None:
         most = MOST_BYTES if total is None else total
         with (
-            self.place.part.open("ab", buffering=0) as file,
+            target.open("ab", buffering=0) as file,
             tqdm(total=total, initial=offset, desc=self.name, unit="B", unit_scale=True, leave=False, disable=None) as bar,
         ):
             while offset < most:
                 block = self._waited(functools.partial(response.read1, min(_BLOCK, most - offset)))
                 if not block:
                     break
+                block = block[: most - offset]  # a chunk of negative size gives more than was asked for
                 _write_all(file, block)
                 offset += len(block)
                 bar.update(len(block))
@@ -319,12 +322,12 @@ class _Transfer:
             cause = getattr(error, "reason", error)
             if isinstance(cause, TimeoutError):
                 raise _Passing(f"no answer for {LIMITS.idle_s:g} s") from error
-            said = " ".join(str(getattr(cause, "strerror", None) or cause or type(cause).__name__).split())
+            said = _one_line(getattr(cause, "strerror", None) or cause) or type(cause).__name__
             if isinstance(cause, (ssl.SSLCertVerificationError, socket.gaierror)):
                 raise self._failed(said) from error
             raise _Passing(said) from error
-        except ValueError as error:  # a redirect to what is no address
-            raise self._failed(str(error)) from error
+        except (ValueError, OverflowError) as error:  # a redirect to what is no address, or to a port that is none
+            raise self._failed(_one_line(error)) from error
 
     def _left(self) -> float:
         """Seconds that are left for the file."""
@@ -341,7 +344,7 @@ class _Transfer:
         received = self.place.received
         kept = f" {received} bytes are kept: the next try goes on from there." if received else ""
         return DataError(
-            f"can't fetch {self.name} from {self.url}: {reason}.{kept} Try again, name another place with "
+            f"{self._said}: {reason}.{kept} Try again, name another place with "
             f"{MIRROR_VARIABLE}=URL or DIR, or copy the file to {self.place.path} by hand."
         )
 
@@ -350,6 +353,12 @@ def _validator(response: Any) -> str | None:
     """What names the version of an answer's file: a strong ETag, else its date."""
     etag = response.headers.get("ETag", "")
     return etag if etag.startswith('"') else response.headers.get("Last-Modified")
+
+
+def _one_line(words: Any) -> str:
+    """A server's own words for a message: they may be long, of many lines, and hold what moves a terminal's cursor."""
+    text = "".join(sign if sign.isprintable() else " " for sign in shown(str(words)))
+    return " ".join(text.split())[:300]
 
 
 def _write_all(file: Any, block: bytes) -> None:

@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal
 
 from ..arguments import fits
@@ -21,7 +21,9 @@ from ..data.raw_bytes import bytes_of
 from ..engine.checkpoint import file_hash
 from ..engine.tensor_file import SUFFIX
 from ..errors import ConfigError, DataError, did_you_mean
-from .strict import from_json, to_json
+from .addresses import file_fault, leads_outside
+from .sources import own_path
+from .strict import from_json, texts, to_json
 
 ZOO_VARIABLE = "MTDC_ZOO"
 INDEX_NAME, WEIGHTS_FOLDER = "index.json", "weights"
@@ -114,7 +116,7 @@ class ZooEntry:
         card: Its page, relative to the repository or the zoo's folder.
         log: What the training logged, a CSV beside the card; None where there is none.
         file: The weights file, relative to the zoo's ``weights/``; None where it has to be fetched.
-        url: Where the file is fetched from; None where it lies in the zoo.
+        url: Where the file is fetched from (http://, https://, file://); None where it lies in the zoo.
     """
 
     name: str
@@ -184,13 +186,23 @@ def package_folder() -> Path:
     return Path(str(importlib.resources.files("mtdc"))) / "zoo"
 
 
+def zoo_folder(folder: str | Path) -> Path:
+    """A zoo's folder as it is named, ``~`` being the home folder.
+
+    Raises:
+        DataError: ``~`` or ``~user`` stands for no folder here.
+    """
+    return own_path(str(folder), f"{folder}, the zoo's folder ({ZOO_VARIABLE}, --zoo)")
+
+
 def read_zoo(folder: str | Path) -> Zoo:
     """A zoo's index, checked key by key.
 
     Raises:
         DataError: There is none, or it is faulty; the text names the entry and the key.
     """
-    path = Path(folder) / INDEX_NAME
+    folder = zoo_folder(folder)
+    path = folder / INDEX_NAME
     if not path.is_file():
         raise DataError(f"{path}: no such file; a zoo is a folder with {INDEX_NAME}, as `mtdc publish --zoo DIR` makes it.")
     try:
@@ -208,11 +220,12 @@ def read_zoo(folder: str | Path) -> Zoo:
     entries: dict[str, ZooEntry] = {}
     for number, value in enumerate(content["entries"]):
         name = value.get("name") if isinstance(value, dict) else None
-        entry = _entry(value, f"{path}: entry {name if isinstance(name, str) else number}")
+        known = isinstance(name, str) and NAME.fullmatch(name)
+        entry = _entry(value, f"{path}: entry {name if known else number}")
         if entry.name in entries:
             raise DataError(f"{path}: two entries are called '{entry.name}'.")
         entries[entry.name] = entry
-    return Zoo(Path(folder), entries)
+    return Zoo(folder, entries)
 
 
 def write_index(folder: Path, entries: Sequence[ZooEntry]) -> None:
@@ -292,7 +305,7 @@ def _expected(value: Any, where: str) -> Expected:
     for name, numbers in parts.items():
         missing = [key for key in (*MEASURED, *found.values) if key not in numbers]
         if missing:
-            raise DataError(f"{where}, {name}: missing key '{missing[0]}', a number.")
+            raise DataError(f"{where}, {name}: missing key {missing[0]!r:.60}, a number.")
     return found
 
 
@@ -306,6 +319,23 @@ def _entry(value: Any, where: str) -> ZooEntry:
     if "embedded" in entry:
         entry["embedded"] = from_json(Embedded, entry["embedded"], f"{where}, embedded")
     found = from_json(ZooEntry, entry if isinstance(value, dict) else value, where)
+    check_entry(found, where)
+    return found
+
+
+def check_entry(found: ZooEntry, where: str) -> None:
+    """Refuse an entry with values that its kinds alone allow.
+
+    Args:
+        found: The entry.
+        where: The file, and the place in it, for messages.
+
+    Raises:
+        DataError: The text names the key.
+    """
+    for key, text in texts(to_json(found)):
+        if not text.isprintable():  # in a terminal it could move the cursor, or look like a line of the program's own
+            raise DataError(f"{where}: {key} must be one line of printable text, not {text!r:.60}.")
     if not NAME.fullmatch(found.name):
         raise DataError(f"{where}: name must be small letters, digits, '_' and '-', not {found.name!r:.60}.")
     if not _SHA256.fullmatch(found.sha256):
@@ -322,10 +352,12 @@ def _entry(value: Any, where: str) -> ZooEntry:
             raise DataError(f"{where}, embedded, values: missing key '{key}', a number.")
     if found.file is None and not found.url:
         raise DataError(f"{where}: missing key 'file' or 'url': it says nowhere where its weights are.")
-    for key, text in (("file", found.file), ("card", found.card), ("log", found.log)):
-        if text is not None and (PurePosixPath(text).is_absolute() or ".." in PurePosixPath(text).parts or "\\" in text):
-            raise DataError(f"{where}: {key} must be a path inside the zoo, not {text!r:.60}.")
-    return found
+    for key, path in (("file", found.file), ("card", found.card), ("log", found.log)):
+        if path is not None and leads_outside(path):
+            raise DataError(f"{where}: {key} must be a path inside the zoo, not {path!r:.60}.")
+    fault = None if found.url is None else file_fault(found.url)
+    if fault is not None:
+        raise DataError(f"{where}: url {fault}.")
 
 
 def _refused(constant: str) -> float:

@@ -1,13 +1,13 @@
 """From a work folder to an entry of a zoo: stripped, stored, loaded back, compared, measured, hashed, written down.
 
-Nothing that others load changes before the new file has been tried; the index is written last, so that a run that is stopped
-leaves the zoo as it was.
+Nothing that others load changes before the new file has been tried. The index is written when all else is there, log and card
+under names that nobody looks for: a run that is stopped leaves the zoo as it was, and what it has made is gone after the next
+(:mod:`~mtdc.zoo.leftovers`).
 """
 
 from __future__ import annotations
 
 import json
-import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -32,6 +32,7 @@ from ..metrics import DepthMetric
 from ..model import MultiTaskModel, build_model
 from ..registry import METRICS, build
 from ..structures import DEPTH
+from .addresses import folder_fault
 from .embedded import FRAMES, TOLERANCE, measure, predictions
 from .index import (
     INDEX_NAME,
@@ -41,10 +42,13 @@ from .index import (
     Embedded,
     Setting,
     ZooEntry,
+    check_entry,
     package_folder,
     read_zoo,
     write_index,
+    zoo_folder,
 )
+from .leftovers import remove_unnamed, settle, waiting, weights_name
 from .page import COLUMNS, card_skeleton
 from .repeating import config_name, repeating_command
 from .results import expected_values
@@ -110,13 +114,15 @@ def publish(work_dir: Path, zoo: Path, wanted: Wanted, config: str | None = None
     """
     if not NAME.fullmatch(wanted.name):
         raise ConfigError(f"--name must be small letters, digits, '_' and '-', not '{wanted.name}'.")
-    for key in ("title", "purpose", "licence", "data", "machine"):
-        if not getattr(wanted, key).isprintable():
-            raise ConfigError(f"--{key} must be one line of text, not {getattr(wanted, key)!r:.60}.")
+    for option, text in _told(wanted):
+        if not text.isprintable():
+            raise ConfigError(f"{option} must be one line of text, not {text!r:.60}.")
     if (wanted.url is None) is not (wanted.upload is None):
         raise ConfigError("--url and --upload belong together: where the file will be fetched from, and where it is put now.")
-    if wanted.url is not None and not re.match(r"(https?|file)://.", wanted.url):
-        raise ConfigError(f"--url must be an address http://, https:// or file://, not '{wanted.url}'.")
+    fault = None if wanted.url is None else folder_fault(wanted.url)
+    if fault is not None:
+        raise ConfigError(f"--url {fault}.")
+    zoo = zoo_folder(zoo)
     checkpoint = checkpoint or last_checkpoint(work_dir)
     if checkpoint is None:
         raise DataError(f"{work_dir}: no checkpoint in it; name a work folder of `mtdc train`, or --checkpoint FILE.")
@@ -125,37 +131,60 @@ def publish(work_dir: Path, zoo: Path, wanted: Wanted, config: str | None = None
     metric_cfg = _metric(cfg)
     wanted = replace(wanted, command=repeating_command(cfg, wanted.command))
     with held(zoo, make=True):
-        entries = read_zoo(zoo).entries if (zoo / INDEX_NAME).is_file() else {}
+        entries = _entries(zoo)
         if wanted.name in entries and not wanted.replace:
             raise ConfigError(f"{zoo} has a '{wanted.name}' already: add --replace to put this one in its place.")
         if zoo.exists() and not takes_files(zoo):
             raise DataError(f"--zoo {zoo} can't be written.")
-        _remove_leftovers(zoo)
+        _settle(zoo, entries)
+        if entries:  # without an index nobody knows whose the weights are that lie there
+            remove_unnamed(zoo, entries)
         folder = wanted.upload or zoo / WEIGHTS_FOLDER
         entry, file = _store(cfg, metric_cfg, checkpoint, folder, wanted)
         try:
-            entry = replace(entry, card=_beside(zoo, wanted.name, "md"))
-            root, log = _card_root(zoo), _beside(zoo, wanted.name, "csv")
-            if write_training_log(work_dir, root / log):
-                entry = replace(entry, log=log)
-            if not (root / entry.card).exists():  # a card that someone has written stays
-                with atomic_path(root / entry.card) as temporary:
-                    temporary.write_text(card_skeleton(entry), encoding="utf-8")
+            entry = _with_log_and_card(entry, work_dir, zoo)
+            check_entry(entry, f"{zoo / INDEX_NAME}: entry {entry.name}")
             file.replace(folder / _file_name(entry))
+            write_index(zoo, list({**entries, entry.name: entry}.values()))
         except BaseException:
             file.unlink(missing_ok=True)
+            named = _entries(zoo)  # where ctrl-C came just behind the writing, the new entry is there
+            if entry.file is not None and entry.file not in {one.file for one in named.values()}:
+                (folder / entry.file).unlink(missing_ok=True)
+            _settle(zoo, {} if named == entries else named)
             raise
-        write_index(zoo, [*(one for name, one in entries.items() if name != wanted.name), entry])
+        _settle(zoo, {**entries, entry.name: entry})
         _remove_replaced(entries.get(wanted.name), entry, zoo)
     return entry
 
 
-def _remove_leftovers(zoo: Path) -> None:
-    """Remove what a publication was writing when it was killed; as the zoo's lock is held, none is at work."""
-    cards = (_card_root(zoo) / _beside(zoo, "any", "md")).parent
-    for folder, pattern in ((zoo / WEIGHTS_FOLDER, f".*{SUFFIX}"), (zoo, ".*.tmp.*"), (cards, ".*.tmp.*")):
-        for file in folder.glob(pattern):
-            file.unlink(missing_ok=True)
+def _told(wanted: Wanted) -> list[tuple[str, str]]:
+    """What a person says in words, each with its option."""
+    told = [(f"--{key}", getattr(wanted, key)) for key in ("title", "purpose", "licence", "data", "machine")]
+    told += [("--command", wanted.command or ""), *(("--result", words) for _, words in wanted.results)]
+    return told + [("--seed-result", words) for _, _, words in wanted.seed_results]
+
+
+def _entries(zoo: Path) -> dict[str, ZooEntry]:
+    """What the zoo's index holds; nothing, where there is none yet."""
+    return read_zoo(zoo).entries if (zoo / INDEX_NAME).is_file() else {}
+
+
+def _settle(zoo: Path, entries: Mapping[str, ZooEntry]) -> None:
+    root = _card_root(zoo)
+    settle(zoo, root, (root / _beside(zoo, "any", "md")).parent, entries)
+
+
+def _with_log_and_card(entry: ZooEntry, work_dir: Path, zoo: Path) -> ZooEntry:
+    """The entry with the places of its card and log, which wait beside them for the index."""
+    root, log = _card_root(zoo), _beside(zoo, entry.name, "csv")
+    entry = replace(entry, card=_beside(zoo, entry.name, "md"))
+    if write_training_log(work_dir, waiting(root / log, entry.sha256)):
+        entry = replace(entry, log=log)
+    if not (root / entry.card).exists():  # a card that someone has written stays
+        with atomic_path(waiting(root / entry.card, entry.sha256)) as temporary:
+            temporary.write_text(card_skeleton(entry), encoding="utf-8")
+    return entry
 
 
 def _remove_replaced(old: ZooEntry | None, entry: ZooEntry, zoo: Path) -> None:
@@ -229,7 +258,7 @@ def _tried(entry: ZooEntry, file: Path, model: MultiTaskModel, checkpoint: Path,
     stored, _ = load_model(file)
     check_predictions(model, stored, file, entry.embedded.dataset)
     values = measure(stored, entry.embedded.metric, entry.embedded.dataset)
-    name = f"{wanted.name}-{digest[:8]}{SUFFIX}"
+    name = weights_name(wanted.name, digest)
     return replace(
         entry,
         file=name if wanted.url is None else None,

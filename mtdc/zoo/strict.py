@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from ..arguments import fits, parameters, wanted
@@ -28,7 +29,7 @@ def from_json(cls: type[T], value: Any, where: str) -> T:
     known = parameters(cls)
     for key in value:
         if key not in known:
-            raise DataError(f"{where}: unknown key '{key}'.{did_you_mean(key, known)}")
+            raise DataError(f"{where}: unknown key {key!r:.60}.{did_you_mean(key, known)}")
     for key, one in known.items():
         if key not in value:
             if one.default is one.empty:
@@ -42,6 +43,21 @@ def to_json(value: Any) -> dict[str, Any]:
     """A dataclass as a JSON object, and those in it; what they have by default is left out."""
     fields = dataclasses.fields(value)
     return {field.name: _json(own) for field in fields if (own := getattr(value, field.name)) is not field.default}
+
+
+def texts(value: Any) -> Iterator[tuple[str, str]]:
+    """All words of a nest of JSON, each with its place in it; the keys of an object come before what they hold."""
+    left = deque([("", value)])  # no recursion: a file may be nested as deep as its reader takes it
+    while left:
+        place, one = left.popleft()
+        if isinstance(one, str):
+            yield place, one
+        elif isinstance(one, dict):
+            for key, item in one.items():
+                yield f"{place}, a key" if place else "a key", key
+                left.append((f"{place}, {key}" if place else key, item))
+        elif isinstance(one, list):
+            left += [(f"{place}[{number}]", item) for number, item in enumerate(one)]
 
 
 def _json(value: Any) -> Any:

@@ -24,12 +24,14 @@ from .. import __version__
 from ..engine import tensor_file
 from ..engine.checkpoint import check_fits, load_weights
 from ..errors import ConfigError, DataError
-from ..model import MultiTaskModel, build_model
+from ..model import PRECISIONS, MultiTaskModel, build_model
 from ..registry import registered_parts_only
 from .strict import from_json
 
 #: Largest whole number of a config in a file: no part of a network has more channels, layers or classes.
 LARGEST_NUMBER = 4096
+#: Largest other number: metres, weights and rates are far below it, and float32 still computes with its square.
+LARGEST_FLOAT = 1e9
 #: Deepest nest of a config in a file, and the most values in it.
 _DEEPEST, _MOST_VALUES = 16, 4096
 #: Modules and weights of the largest network.
@@ -133,8 +135,12 @@ def read_description(path: str | Path) -> Description:
     return _checked(tensor_file.read_description(path), path)
 
 
-def load_model(path: str | Path) -> tuple[MultiTaskModel, Description]:
+def load_model(path: str | Path, device: str | torch.device | None = None) -> tuple[MultiTaskModel, Description]:
     """The model of a weights file, in evaluation mode on the processor, and what the file says about it.
+
+    Args:
+        path: The file.
+        device: Where the model will be used, which decides what it computes in; a GPU where there is one, if not given.
 
     Raises:
         DataError: The file is none, damaged, made by a newer mtdc, names something else than registered parts, or its network
@@ -157,9 +163,24 @@ def load_model(path: str | Path) -> tuple[MultiTaskModel, Description]:
             raise DataError(f"{path}: its description can't be built: {words}") from error
     load_weights(model, path, checkpoint)
     model.eval()
-    if not _has_fast_bfloat16():
+    if not _has_fast_bfloat16(device):
         model.precision = torch.float32
     return model, description
+
+
+def load_model_config(path: str | Path, device: str | torch.device | None = None) -> dict[str, Any]:
+    """The model of a weights file as a config's ``model``, which builds what :func:`load_model` gives: it was tried.
+
+    Args:
+        path: The file.
+        device: Where the model will be used; a GPU where there is one, if not given.
+
+    Raises:
+        DataError: As :func:`load_model` does.
+    """
+    model, description = load_model(path, device)
+    slowed = model.precision != PRECISIONS[description.model.get("precision", "float32")]
+    return {**description.model, "precision": "float32"} if slowed else description.model
 
 
 @contextmanager
@@ -181,9 +202,15 @@ def _few_modules() -> Iterator[None]:
             hook.remove()
 
 
-def _has_fast_bfloat16() -> bool:
-    """Whether a processor computes in bfloat16 by units of its own, or a GPU will: without them it is many times slower."""
-    return torch.cuda.is_available() or bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
+def _has_fast_bfloat16(device: str | torch.device | None) -> bool:
+    """Whether a device computes in bfloat16 by units of its own: a processor without them is many times slower.
+
+    A GPU says nothing of the processor beside it, nor for a model that is used on that one.
+    """
+    kind = "cuda" if device is None and torch.cuda.is_available() else torch.device(device or "cpu").type
+    if kind == "cpu":
+        return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
+    return kind == "cuda"
 
 
 def _check_tables(empty: MultiTaskModel, path: str | Path) -> None:
@@ -234,3 +261,5 @@ def _faults(model: Mapping[str, Any]) -> Iterator[str]:
             yield f"{where}={value!r:.60} looks like a file or an address"
         elif isinstance(value, int) and abs(value) > LARGEST_NUMBER:
             yield f"{where}={value} is larger than {LARGEST_NUMBER}"
+        elif isinstance(value, float) and not abs(value) <= LARGEST_FLOAT:  # NaN compares as false
+            yield f"{where}={value} is no number up to {LARGEST_FLOAT:g}"

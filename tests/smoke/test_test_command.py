@@ -12,6 +12,7 @@ from mtdc.engine.checkpoint import save_weights
 from mtdc.engine.config import load_config
 from mtdc.model import build_model
 from mtdc.zoo.index import find, package_folder
+from mtdc.zoo.weights import load_model_config
 
 NAME = "unet_street"
 #: For small frames, in this process.
@@ -26,8 +27,8 @@ def measured(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
 
-    def run(*arguments, result):
-        words = ["test", *map(str, arguments), "--data-root", str(tree), "--split", "val", *SMALL]
+    def run(*arguments, result, options=()):
+        words = ["test", *map(str, arguments), "--data-root", str(tree), "--split", "val", *SMALL, *options]
         assert main(words) == 0
         return json.loads((tmp_path / "here" / result).read_text())["per_frame"]
 
@@ -52,7 +53,10 @@ def test_a_model_of_the_zoo_is_measured_with_its_weights_and_writes_where_a_run_
     weights = tmp_path / "cache" / "weights.safetensors"
     shutil.copy(package_folder() / "weights" / find(NAME).file, weights)
     shutil.rmtree("work_dirs")
-    assert measured(NAME, weights, result=f"work_dirs/{NAME}/test/result.json") == by_name
+    # The config leaves precision and layout to the machine that trains.
+    described = load_model_config(weights)
+    options = [f"model.{key}={described[key]}" for key in ("precision", "channels_last")]
+    assert measured(NAME, weights, result=f"work_dirs/{NAME}/test/result.json", options=options) == by_name
     assert names(tmp_path / "cache") == ["weights.safetensors"]
     # A name of one's own for the log.
     measured(NAME, "--work-dir", "mine", result="mine/result.json")
@@ -67,16 +71,52 @@ def test_a_checkpoint_of_a_run_is_measured_in_the_runs_folder(measured, tmp_path
     assert names(".") == []
 
 
+def zoo_of(folder, monkeypatch, name=NAME, **changes):
+    """A zoo of one's own, named by MTDC_ZOO, with a model of the package's as 'mine'; returns the weights file's name."""
+    content = json.loads((package_folder() / "index.json").read_text())
+    (entry,) = (value for value in content["entries"] if value["name"] == name)
+    (folder / "weights").mkdir(parents=True)
+    shutil.copy(package_folder() / "weights" / entry["file"], folder / "weights")
+    content["entries"] = [{**entry, "name": "mine", **changes}]
+    (folder / "index.json").write_text(json.dumps(content))
+    monkeypatch.setenv("MTDC_ZOO", str(folder))
+    return entry["file"]
+
+
 def test_a_zoos_model_whose_config_is_elsewhere_is_one_line(tmp_path, monkeypatch, capsys):
-    entry = json.loads((package_folder() / "index.json").read_text())
-    (one,) = (value for value in entry["entries"] if value["name"] == NAME)
-    (tmp_path / "zoo/weights").mkdir(parents=True)
-    shutil.copy(package_folder() / "weights" / one["file"], tmp_path / "zoo/weights")
-    index = {"version": entry["version"], "entries": [{**one, "name": "mine", "config": "of_its_author.py"}]}
-    (tmp_path / "zoo/index.json").write_text(json.dumps(index))
-    monkeypatch.setenv("MTDC_ZOO", str(tmp_path / "zoo"))
+    file = zoo_of(tmp_path / "zoo", monkeypatch, config="of_its_author.py")
     monkeypatch.chdir(tmp_path)
     assert main(["test", "mine", "--data-root", "data"]) == 2
     said = capsys.readouterr().err
-    assert said.count("\n") == 1 and "mine" in said and "'of_its_author.py'" in said and str(one["file"]) in said
+    assert said.count("\n") == 1 and "mine" in said and "'of_its_author.py'" in said and file in said
     assert names(".") == ["zoo"]
+
+
+@pytest.mark.parametrize("form", ["{}", "{}/theirs.py", "theirs.py", "theirs", "../configs/unet_street"])
+def test_no_config_runs_that_an_index_names_and_that_is_not_shipped(form, tmp_path, monkeypatch, capsys):
+    """A config is a program, and an index from elsewhere is data."""
+    (tmp_path / "theirs.py").write_text(f"import pathlib\npathlib.Path({str(tmp_path / 'ran')!r}).touch()\nmodel = dict()\n")
+    zoo_of(tmp_path / "zoo", monkeypatch, config=form.format(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert main(["test", "mine", "--data-root", "data"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "which is not shipped; name a config that it fits: mtdc test CONFIG" in said
+    assert names(".") == ["theirs.py", "zoo"]
+
+
+def test_a_file_of_the_shipped_configs_name_is_not_taken_for_it(measured):
+    Path(NAME).write_text("not a config")
+    assert measured(NAME, result=f"work_dirs/{NAME}/test/result.json")
+
+
+def test_the_network_is_the_one_that_the_weights_file_describes(measured, tmp_path, monkeypatch, capsys):
+    """Whatever became of the config since, or whichever an index names; options change data and measuring alone."""
+    tiny = measured("unet_street_tiny", result="work_dirs/unet_street_tiny/test/result.json")
+    file = zoo_of(tmp_path / "zoo", monkeypatch, "unet_street_tiny", config=NAME)
+    assert measured("mine", result="work_dirs/mine/test/result.json") == tiny
+    protocol = json.loads(Path("work_dirs/mine/test/result.json").read_text())["protocol"]
+    assert (protocol["config"], protocol["checkpoint"]) == (f"{NAME}.py", file)
+    assert main(["test", "mine", "--data-root", "data", "--cfg-options", "model.width=8"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "--cfg-options model.width" in said
+    assert f"mtdc test {NAME} {tmp_path / 'zoo/weights' / file} --cfg-options model.width=8" in said

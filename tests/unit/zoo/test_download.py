@@ -1,31 +1,21 @@
-import contextlib
 import hashlib
 import io
 import logging
 import os
-import random
 import resource
 import signal
 import subprocess
 import sys
-import threading
 import time
-import urllib.request
 from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
+from download_support import CONTENT, OTHER, SHA256, SIZE, own_cache, part, refused, taken
 from file_server import cut, held, says, served, status, whole
 
 from mtdc.commands import main
-from mtdc.errors import DataError
 from mtdc.zoo import cache, download
-from mtdc.zoo.download import fetch
-
-CONTENT = random.Random(0).randbytes(300_001)
-SIZE = len(CONTENT)
-SHA256 = hashlib.sha256(CONTENT).hexdigest()
-OTHER = random.Random(1).randbytes(SIZE)
 
 CHILD = """
 import sys
@@ -36,40 +26,13 @@ print(fetch(sys.argv[1], sys.argv[2], int(sys.argv[3]), name="weights"))
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """An empty cache of the test's own, no proxy, and little patience."""
-    for name in ("MTDC_MIRROR", "MTDC_OFFLINE", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("MTDC_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(download, "LIMITS", replace(download.LIMITS, idle_s=20.0, attempts=3, pause_s=0.0))
-    return tmp_path / "cache"
+    return own_cache(tmp_path, monkeypatch)
 
 
 @pytest.fixture
 def server():
     with served(CONTENT) as running:
         yield running
-
-
-def taken(url, size=SIZE, sha256=SHA256):
-    path = fetch(url, sha256, size, name="weights")
-    assert path.read_bytes() == CONTENT
-    left = {file.name for file in path.parent.iterdir()}
-    assert left <= {path.name, f"{SHA256}.lock"}, "a part was left beside the file"
-    return path
-
-
-def refused(url, *words, size=SIZE, sha256=SHA256):
-    with pytest.raises(DataError) as caught:
-        fetch(url, sha256, size, name="weights")
-    text = str(caught.value)
-    assert "\n" not in text
-    for word in words:
-        assert str(word) in text, text
-    return text
-
-
-def part(folder):
-    return folder / f"{SHA256}.part"
 
 
 @pytest.mark.parametrize("size", [SIZE, None])
@@ -94,14 +57,36 @@ def test_a_connection_that_is_cut_once_goes_on_where_it_stopped(server, size):
     assert server.sent == SIZE
 
 
-def test_a_connection_that_is_always_cut_is_given_up_and_the_next_run_goes_on(server, folder):
-    server.always = cut(1000)
+def test_a_connection_that_is_cut_again_and_again_is_asked_as_long_as_bytes_come(server):
+    server.always = cut(SIZE // 9)  # ten times, and three attempts are allowed
+    taken(server.url())
+    assert len(server.requests) == 10
+    assert server.sent == SIZE
+
+
+def test_a_connection_that_brings_no_byte_more_is_given_up_and_the_next_run_goes_on(server, folder):
+    server.script = [cut(1000), cut(0), cut(2000)]
+    server.always = cut(0)
     refused(server.url(), server.url(), f"cut after 3000 of {SIZE} bytes", "3 attempts", "3000 bytes are kept", "MTDC_MIRROR")
+    assert len(server.requests) == 6
     assert part(folder).read_bytes() == CONTENT[:3000]
     server.always = whole
     server.script = [cut(SIZE)]
     taken(server.url())
     assert server.ranges_asked()[-1] == "bytes=3000-"
+
+
+def test_a_server_that_sends_the_same_start_again_and_again_is_given_up(server, folder):
+    server.always = says(SIZE, CONTENT[:1000])  # knows no ranges
+    refused(server.url(), f"cut after 1000 of {SIZE} bytes", "3 attempts")
+    assert len(server.requests) == 4
+
+
+def test_the_time_for_a_file_ends_attempts_that_bring_bytes_too(server, monkeypatch):
+    monkeypatch.setattr(download, "LIMITS", replace(download.LIMITS, total_s=1.0, pause_s=0.1))
+    server.always = cut(10)
+    refused(server.url(), "not there after 1 s", "bytes are kept")
+    assert 1 < len(server.requests) < 12
 
 
 def test_a_server_that_knows_no_ranges_sends_the_whole_file_again(server):
@@ -255,41 +240,6 @@ def test_a_server_that_drips_is_left_when_the_time_is_over(server, folder, monke
     assert kept == CONTENT[: len(kept)]
 
 
-DRIPPED = {
-    "status line": b"HTTP/1.0 200 " + b"O" * 4000,
-    "one header": b"HTTP/1.0 200 OK\r\nX-Padding: " + b"a" * 4000,
-    "many headers": b"HTTP/1.0 200 OK\r\n" + b"X: y\r\n" * 4000,
-    "redirect's headers": b"HTTP/1.0 302 Found\r\nLocation: /elsewhere\r\nX-Padding: " + b"a" * 4000,
-    "chunk's size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"0" * 4000,
-    "trailers": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n" + b"X: y\r\n" * 4000,
-}
-
-
-@pytest.mark.parametrize("where", DRIPPED)
-@pytest.mark.parametrize("size", [SIZE, None])
-def test_a_server_that_drips_elsewhere_than_in_the_file_is_left_as_well(server, monkeypatch, where, size):
-    """Each byte comes long before the wait for one is over, and the answer would take minutes."""
-    monkeypatch.setattr(download, "LIMITS", replace(download.LIMITS, total_s=0.6, attempts=1))
-    content = DRIPPED[where]
-    # What stands before the long part comes at once.
-    start = len(content) - 4000 if content.endswith((b"O" * 4000, b"a" * 4000, b"0" * 4000)) else content.index(b"X: y")
-    ended = threading.Event()
-
-    def drips(handler):
-        with contextlib.suppress(OSError):
-            handler.wfile.write(content[:start])
-            for number in range(start, len(content)):
-                handler.wfile.write(content[number : number + 1])
-                if server.gate.wait(0.05):
-                    return
-        ended.set()
-
-    server.always = drips
-    refused(server.url(), "not there after 0.6 s", size=size)
-    assert len(server.requests) == 1
-    assert ended.wait(10), "the connection was left open"
-
-
 def test_chunks_are_put_together(server):
     def chunked(handler):
         handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -300,45 +250,6 @@ def test_chunks_are_put_together(server):
 
     server.always = chunked
     taken(server.url())
-
-
-def test_nobody_listening_and_a_name_that_is_none_are_one_line():
-    refused("http://127.0.0.1:9/weights.bin", "http://127.0.0.1:9/weights.bin", "3 attempts")
-    for address in ("ftp://host/x.bin", "http:///x.bin", "http://host:port/x.bin", "file://host/x.bin", "http://[::1/x.bin"):
-        refused(address, address.partition("/x")[0])
-
-
-def test_redirects_are_followed_to_another_host_and_with_the_range(server):
-    with served(CONTENT) as first:
-        first.script = [status(302, Location=server.url("/there.bin"))]
-        first.always = status(308, Location=server.url("/there.bin"))
-        server.script = [cut(90_000)]
-        taken(first.url())
-    assert [path for path, _ in server.requests] == ["/there.bin", "/there.bin"]
-    assert server.ranges_asked() == [None, "bytes=90000-"]
-
-
-@pytest.mark.parametrize("target", ["/weights.bin", "file:///etc/passwd", "ftp://127.0.0.1/x", "http://[::1/x"])
-def test_redirects_in_a_loop_or_to_a_file_end(server, target):
-    server.always = status(302, Location=target)
-    refused(server.url(), server.url())
-    assert len(server.requests) < 10
-
-
-def test_a_long_chain_of_redirects_ends(server):
-    server.always = lambda handler: status(301, Location=f"{handler.path}x")(handler)
-    refused(server.url(), "redirect")
-    assert len(server.requests) == download.LIMITS.redirects + 1
-
-
-def test_redirects_never_go_from_https_to_http():
-    handler = download._Redirects()
-    secure = urllib.request.Request("https://host/weights.bin", headers={"Range": "bytes=5-"})
-    with pytest.raises(DataError, match="http://host/weights.bin"):
-        handler.redirect_request(secure, None, 302, "Found", {}, "http://host/weights.bin")
-    onward = handler.redirect_request(secure, None, 302, "Found", {}, "https://other/weights.bin")
-    assert onward.full_url == "https://other/weights.bin"
-    assert onward.headers["Range"] == "bytes=5-"
 
 
 def test_a_proxy_of_the_environment_is_used(server, monkeypatch):
@@ -449,35 +360,6 @@ def test_offline_only_the_cache_is_used(server, folder, monkeypatch, value):
     refused(server.url(), "another file of that name is in the cache")
     monkeypatch.setenv("MTDC_OFFLINE", "0")
     taken(server.url())
-
-
-def test_a_mirror_takes_the_place_of_all_before_the_file_name(server, tmp_path, monkeypatch):
-    monkeypatch.setenv("MTDC_MIRROR", server.url("/our/mirror/"))
-    taken("https://host.invalid/deep/my weights.bin?download=true")
-    assert [path for path, _ in server.requests] == ["/our/mirror/my%20weights.bin"]
-
-
-def test_a_mirror_may_be_a_folder(tmp_path, monkeypatch):
-    (tmp_path / "my weights.bin").write_bytes(CONTENT)
-    monkeypatch.setenv("MTDC_MIRROR", str(tmp_path))
-    taken("https://host.invalid/deep/my%20weights.bin")
-    refused("https://host.invalid/deep/", "MTDC_MIRROR", "no file name", sha256="0" * 64)
-    refused("https://host.invalid/..", "MTDC_MIRROR", "no file name", sha256="0" * 64)
-    refused("https://host.invalid/deep/%2e%2e%2fother.bin", tmp_path / "other.bin", sha256="0" * 64)
-
-
-@pytest.mark.parametrize("form", ["path", "file"])
-def test_files_of_this_machine(tmp_path, folder, form):
-    source = tmp_path / "my weights.bin"
-    address = str(source) if form == "path" else source.as_uri()
-    refused(address, source, "no such file")
-    source.write_bytes(CONTENT[:-1])
-    refused(address, source, f"{SIZE - 1} bytes instead of {SIZE}")
-    source.write_bytes(OTHER)
-    refused(address, source, "another file")
-    assert [file.name for file in folder.iterdir() if file.suffix != ".lock"] == []
-    source.write_bytes(CONTENT)
-    assert taken(address) != source
 
 
 class Terminal(io.StringIO):

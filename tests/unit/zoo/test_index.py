@@ -8,17 +8,20 @@ import torch
 
 import mtdc
 from mtdc.commands import main
+from mtdc.engine.preparation import batches_of
 from mtdc.engine.strip import count_parameters
 from mtdc.errors import ConfigError, DataError
 from mtdc.zoo import embedded, page
 from mtdc.zoo.cache import is_whole, slot
 from mtdc.zoo.download import file_name
-from mtdc.zoo.index import MEASURED, entries, find, package_folder, read_zoo
+from mtdc.zoo.index import MEASURED, entries, find, package_folder, read_zoo, zoos
 from mtdc.zoo.repeating import config_of
-from mtdc.zoo.weights import load_model
+from mtdc.zoo.weights import load_model, plain_config, read_description
 
 LARGEST_FILE, LARGEST_ZOO, LARGEST_LOG = 4_000_000, 12_000_000, 100_000
 NAMES = [entry.name for entry in entries()]
+#: Training frames of data sets that are not drawn.
+FRAMES = {"NYUv2": 795}
 #: One whose weights lie in the package.
 STORED = next(entry.name for entry in entries() if entry.file)
 
@@ -107,6 +110,22 @@ def test_every_entry_says_how_it_is_had_again(name, repository):
         assert (repository / entry.log).stat().st_size <= LARGEST_LOG
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_config_of_today_trains_the_published_network(name):
+    """As long as the published one took, to the step."""
+    entry = find(name)
+    cfg = config_of(entry.command)
+    described, trained = (plain_config(model) for model in (read_description(weights_of(entry)).model, cfg.model))
+    for key, value in trained.items():
+        if value == "auto":  # chosen by the machine, and no other network
+            trained[key] = described.get(key)
+    assert described == trained, f"configs/{entry.config}.py is of another network than {entry.file}: publish it anew"
+    data = cfg.train_dataloader.dataset
+    frames = FRAMES[data.type] if cfg.get("street") is None else cfg.street.splits[data.split] * len(data.cameras)
+    steps = cfg.train_cfg.max_epochs * batches_of({**cfg.train_dataloader, "dataset": range(frames)})
+    assert entry.steps == steps, f"configs/{entry.config}.py trains {steps} steps: publish {name} anew"
+
+
 def test_pictures_of_cards_are_small(repository):
     for path in (repository / "docs" / "zoo").glob("*.jpg"):
         assert path.stat().st_size < 150_000
@@ -135,6 +154,12 @@ def test_the_list_in_the_terminal(capsys):
     assert all(name in out for name in NAMES) and "MB" in out
 
 
+def fetched(entry, url):
+    """The entry with an address instead of a file."""
+    entry.pop("file")
+    entry["url"] = url
+
+
 FAULTS = {
     "unknown key": (lambda entry: entry.update(licens="MIT"), "unknown key 'licens'. Did you mean 'licence'?"),
     "missing key": (lambda entry: entry.pop("sha256"), "missing key 'sha256'"),
@@ -160,7 +185,35 @@ FAULTS = {
     "hash": (lambda entry: entry.update(sha256="ABC"), "64 hexadecimal digits"),
     "nothing to load": (lambda entry: entry.pop("file"), "missing key 'file' or 'url'"),
     "a file outside": (lambda entry: entry.update(file="../../secret.safetensors"), "a path inside the zoo"),
+    "a drive": (lambda entry: entry.update(file="C:/Windows/weights.safetensors"), "file must be a path inside the zoo"),
+    "a drive's folder": (lambda entry: entry.update(card="c:card.md"), "card must be a path inside the zoo"),
+    "a line break": (lambda entry: entry.update(title="a\nb"), "title must be one line of printable text"),
+    "a terminal's command": (lambda entry: entry.update(purpose="\x1b[2J"), "purpose must be one line of printable text"),
+    "a zero": (lambda entry: entry.update(licence="MIT\0"), "licence must be one line of printable text"),
+    "data": (lambda entry: entry.update(data="a\rb"), "data must be one line of printable text"),
+    "a word inside": (
+        lambda entry: entry["expected"][0].update(data="a\nb"),
+        "expected[0], data must be one line of printable text",
+    ),
+    "a key inside": (
+        lambda entry: entry["protocol"].update({"a\nb": 1}),
+        "protocol, a key must be one line of printable text",
+    ),
+    "an unknown key of two lines": (lambda entry: entry.update({"a\nb": 1}), "unknown key 'a\\nb'"),
+    "no address": (lambda entry: fetched(entry, "weights/a.safetensors"), "url must be an address http://"),
+    "another scheme": (lambda entry: fetched(entry, "ftp://example.org/a.safetensors"), "url must be an address http://"),
+    "no host": (lambda entry: fetched(entry, "https:///a.safetensors"), "url must name a host"),
+    "another machine's file": (lambda entry: fetched(entry, "file://host/a.safetensors"), "url must name a path of this"),
+    "a port": (lambda entry: fetched(entry, "https://example.org:x/a.safetensors"), "url must be an address, not"),
+    "a secret": (lambda entry: fetched(entry, "https://me:word@example.org/a.safetensors"), "no user name and no password"),
+    "no suffix": (lambda entry: fetched(entry, "https://example.org/weights"), "url must end in a file's name with .safe"),
+    "a suffix behind the path": (
+        lambda entry: fetched(entry, "https://example.org/get?file=a.safetensors"),
+        "url must end in a file's name with .safetensors",
+    ),
+    "a suffix alone": (lambda entry: fetched(entry, "https://example.org/a/.safetensors"), "url must end in a file's name"),
     "a name": (lambda entry: entry.update(name="A B"), "small letters"),
+    "a name of two lines": (lambda entry: entry.update(name="a\nb"), "name must be one line"),
     "no object": (lambda entry: entry.clear(), "missing key 'name'"),
 }
 
@@ -174,7 +227,7 @@ def test_a_faulty_entry_is_named(index, fault):
     with pytest.raises(DataError) as caught:
         read()
     assert words in str(caught.value) and "index.json: entry " in str(caught.value) and "\n" not in str(caught.value)
-    if fault not in ("a name", "no object"):
+    if fault not in ("a name", "a name of two lines", "no object"):
         assert f"entry {name}" in str(caught.value)
 
 
@@ -192,6 +245,26 @@ def test_faulty_indices_are_named(index, tmp_path):
         read_zoo(tmp_path)
     with pytest.raises(DataError, match="a zoo is a folder"):
         read_zoo(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("url", ["http://example.org/a.safetensors?download=1", "HTTPS://example.org:443/a%20b.safetensors",
+                                 "file:///data/a.safetensors", "file://localhost/data/a.safetensors"])  # fmt: skip
+def test_addresses_that_an_index_may_name(index, url):
+    content, read = index
+    fetched(content["entries"][0], url)
+    assert read().entries[STORED].url == url
+
+
+def test_a_zoo_in_the_home_folder(index, tmp_path, monkeypatch):
+    index[1]()
+    monkeypatch.setenv("HOME", str(tmp_path.parent))
+    monkeypatch.setenv("MTDC_ZOO", f"~/{tmp_path.name}")
+    assert [zoo.folder for zoo in zoos()] == [tmp_path, package_folder()]
+    assert read_zoo(f"~/{tmp_path.name}").folder == tmp_path
+    for name in ("~nosuchuser", "~nosuchuser/zoo"):
+        monkeypatch.setenv("MTDC_ZOO", name)
+        with pytest.raises(DataError, match=f"^{name}: no home folder is known here for '~nosuchuser'; .*MTDC_ZOO"):
+            zoos()
 
 
 def test_a_name_that_is_none_is_answered_with_the_nearest():

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from zoo_support import STREETS, make_run, publish_command
+from zoo_support import STREETS, make_run, publish_command, write_log
 
 import mtdc
 from mtdc.commands import main
@@ -42,10 +42,10 @@ publishing.FRAMES["outdoor"] = STREETS
 at = {at!r}
 if at == "weights":  # while the stored file is tried
     publishing.load_model = lambda path: os.kill(os.getpid(), signal.SIGKILL)
-else:  # while the index is written
+else:  # while that file takes its name
     from pathlib import Path
     def replace(self, to):
-        if Path(to).name == "index.json":
+        if Path(to).name == at:
             os.kill(os.getpid(), signal.SIGKILL)
         os.replace(self, to)
     Path.replace = replace
@@ -53,22 +53,64 @@ main({command!r})
 """
 
 
-@pytest.mark.parametrize("at", ["weights", "index"])
-def test_what_a_killed_publication_leaves_is_gone_after_the_next(at, tmp_path, capsys):
-    work_dir, zoo = make_run(tmp_path / "run"), tmp_path / "zoo"
-    assert main(publish_command(work_dir, zoo)) == 0
-    before = (zoo / "index.json").read_bytes()
-    tests, again = str(Path(__file__).resolve().parents[2]), publish_command(work_dir, zoo, "--replace", "--full-precision")
-    code = KILLED.format(tests=tests, at=at, command=again)
+def killed(at, command):
+    """Run a command in a process of its own that is killed there."""
+    code = KILLED.format(tests=str(Path(__file__).resolve().parents[2]), at=at, command=command)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == -9, done.stderr[-1000:]
-    assert hidden(zoo), "nothing was half written: the test is none"
-    assert (zoo / "index.json").read_bytes() == before
-    mtdc.load("mine", "cpu", zoo=zoo)
-    assert main(again) == 0, capsys.readouterr().err
-    assert hidden(zoo) == []
+
+
+def seen(zoo):
+    """What a zoo says of its models and shows of them; the weights are those that the index names."""
     (entry,) = read_zoo(zoo).entries.values()
-    assert [path.name for path in (zoo / "weights").iterdir()] == [entry.file]
+    mtdc.load("mine", "cpu", zoo=zoo)
+    return (zoo / "index.json").read_bytes(), *((zoo / path).read_text() for path in (entry.card, entry.log))
+
+
+@pytest.mark.parametrize("at", ["weights", "index.json"])
+def test_what_a_killed_publication_leaves_is_gone_after_the_next(at, tmp_path, capsys):
+    work_dir, zoo = make_run(tmp_path / "run"), tmp_path / "zoo"
+    write_log(work_dir, [{"lr": 1.0, "loss": 1.0, "step": 10}])
+    assert main(publish_command(work_dir, zoo)) == 0
+    before = seen(zoo)
+    other = make_run(tmp_path / "other", seed=8)
+    write_log(other, [{"lr": 1.0, "loss": 2.0, "step": 20}])
+    again = publish_command(other, zoo, "--replace")
+    killed(at, again)
+    assert hidden(zoo), "nothing was half written: the test is none"
+    assert seen(zoo) == before
+    assert len(list((zoo / "weights").glob("[!.]*"))) == (1 if at == "weights" else 2)
+    # The next may be of another model.
+    assert main(publish_command(work_dir, zoo, "--name", "another")) == 0, capsys.readouterr().err
+    assert hidden(zoo) == []
+    entries = read_zoo(zoo).entries
+    assert sorted(path.name for path in (zoo / "weights").iterdir()) == sorted(entry.file for entry in entries.values())
+    assert "1" in (zoo / entries["mine"].log).read_text().splitlines()[1]
+    assert main(again) == 0, capsys.readouterr().err
+    entry = read_zoo(zoo).entries["mine"]
+    assert (zoo / entry.log).read_text().splitlines()[1:] == ["20,1,2"] and hidden(zoo) == []
+    assert not (zoo / "weights" / entries["mine"].file).exists() and (zoo / "weights" / entry.file).exists()
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_log_and_card_of_a_publication_that_was_killed_behind_its_index_come_with_the_next(replaced, tmp_path, capsys):
+    work_dir, zoo = make_run(tmp_path / "run"), tmp_path / "zoo"
+    write_log(work_dir, [{"lr": 1.0, "loss": 1.0, "step": 10}])
+    if replaced:
+        assert main(publish_command(work_dir, zoo)) == 0
+        write_log(work_dir, [{"lr": 1.0, "loss": 2.0, "step": 20}], "20260102_000000")
+        (zoo / "cards" / "mine.md").unlink()
+    killed("mine.csv", publish_command(work_dir, zoo, "--replace", "--full-precision"))
+    (entry,) = read_zoo(zoo).entries.values()
+    mtdc.load("mine", "cpu", zoo=zoo)  # the new one, which is whole
+    (zoo / "cards" / ".mine-00000000.tmp.csv").write_text("of other weights")
+    assert main(publish_command(work_dir, zoo)) == 2
+    assert "--replace" in capsys.readouterr().err
+    assert main(publish_command(work_dir, zoo, "--name", "another")) == 0, capsys.readouterr().err
+    assert hidden(zoo) == [] and read_zoo(zoo).entries["mine"] == entry
+    assert (zoo / entry.log).read_text().splitlines()[-1] == ("20,1,2" if replaced else "10,1,1")
+    assert f"# {entry.name}" in (zoo / entry.card).read_text()
+    assert len(list((zoo / "weights").iterdir())) == 2
 
 
 def hidden(zoo):

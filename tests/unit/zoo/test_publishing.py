@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from support import sparse_map
-from zoo_support import MODEL, STREETS, make_run, publish_command
+from zoo_support import MODEL, STREETS, make_run, publish_command, write_log
 
 import mtdc
 from mtdc.commands import main
@@ -30,6 +30,11 @@ def work_dir(tmp_path):
 
 def completed(completer):
     return completer(sparse_map(32, 48, batch=1)[0, 0])
+
+
+def content(zoo):
+    """All files of a zoo but for its lock."""
+    return {path: path.read_bytes() for path in zoo.rglob("*") if path.is_file() and path.name != ".lock"}
 
 
 def test_a_published_model_is_loaded_by_its_name(work_dir, tmp_path, monkeypatch, capsys):
@@ -82,7 +87,7 @@ def test_nothing_is_overwritten_unasked(work_dir, tmp_path, capsys):
 def test_a_failure_leaves_the_zoo_as_it_was(work_dir, tmp_path, monkeypatch, capsys):
     zoo = tmp_path / "zoo"
     assert main(publish_command(work_dir, zoo)) == 0
-    before = {path: path.read_bytes() for path in zoo.rglob("*") if path.is_file() and path.name != ".lock"}
+    before = content(zoo)
     load = publishing.load_model
 
     def damaged(path):
@@ -95,7 +100,7 @@ def test_a_failure_leaves_the_zoo_as_it_was(work_dir, tmp_path, monkeypatch, cap
     monkeypatch.setattr(publishing, "load_model", damaged)
     assert main(publish_command(work_dir, zoo, "--replace")) == 2
     assert "loaded back, it predicts depth that differs" in capsys.readouterr().err
-    assert {path: path.read_bytes() for path in zoo.rglob("*") if path.is_file() and path.name != ".lock"} == before
+    assert content(zoo) == before
 
 
 def test_results_of_other_weights_are_refused(work_dir, tmp_path, capsys):
@@ -125,6 +130,12 @@ def test_what_cannot_be_published_is_said(work_dir, tmp_path, monkeypatch, capsy
         (publish_command(tmp_path / "nowhere", tmp_path / "zoo"), "no checkpoint in it"),
         (publish_command(work_dir, tmp_path / "zoo", "--minutes", "nan"), "--minutes"),
         (publish_command(work_dir, tmp_path / "zoo", "--title", "two\nlines"), "--title must be one line"),
+        (publish_command(work_dir, tmp_path / "zoo", "--command", "mtdc train\nmine"), "--command must be one line"),
+        (publish_command(work_dir, tmp_path / "zoo", "--result", "result.json", "a\rb"), "--result must be one line"),
+        (
+            publish_command(work_dir, "~nosuchuser/zoo"),
+            "~nosuchuser/zoo, the zoo's folder (MTDC_ZOO, --zoo): no home folder ~nosuchuser is known",
+        ),
         ([word for word in publish_command(work_dir, "Z") if word not in ("--zoo", "Z")], "MTDC_ZOO"),
         (publish_command(work_dir, tmp_path / "zoo", "--config", "classical/nearest_kitti"), "made with another config"),
     ]
@@ -134,6 +145,109 @@ def test_what_cannot_be_published_is_said(work_dir, tmp_path, monkeypatch, capsy
     (work_dir / "other.py").write_text("")
     assert main(publish_command(work_dir, tmp_path / "zoo")) == 2
     assert "2 configs" in capsys.readouterr().err
+
+
+URLS = {
+    "": "must be an address http://",
+    "weights": "must be an address http://",
+    "ftp://example.org/weights": "must be an address http://",
+    "https://": "must name a host",
+    "https:///weights": "must name a host",
+    "https://example.org:port/weights": "must be an address, not",
+    "https://[1/weights": "must be an address, not",
+    "https://example.org/weights?version=1": "nothing from '?' or '#' on",
+    "https://example.org/weights?": "nothing from '?' or '#' on",
+    "https://example.org/weights#new": "nothing from '?' or '#' on",
+    "https://me:secret@example.org/weights": "no user name and no password",
+    "https://me@example.org/weights": "no user name and no password",
+    "https://example.org/my weights": "no blank",
+    " https://example.org/weights": "must be an address http://",
+    "https://example.org/weights\n": "one line of text",
+    "file://": "a path of this machine",
+    "file:///": "a path of this machine",
+    "file://host/weights": "a path of this machine",
+}
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_an_address_that_no_file_could_be_fetched_from_is_refused_before_any_work(url, tmp_path, capsys):
+    """The work folder is looked into later: it isn't there."""
+    command = publish_command(tmp_path / "nowhere", tmp_path / "zoo", f"--url={url}", "--upload", str(tmp_path / "upload"))
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert "--url must" in said and URLS[url] in said and said.count("\n") == 1 and "secret" not in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_zoo_in_the_home_folder(work_dir, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MTDC_ZOO", "~/zoo")
+    monkeypatch.chdir(tmp_path)
+    assert main([word for word in publish_command(work_dir, "Z") if word not in ("--zoo", "Z")]) == 0
+    assert list(read_zoo(tmp_path / "zoo").entries) == ["mine"] and not (tmp_path / "~").exists()
+    assert mtdc.load("mine", "cpu").needs
+
+
+def test_weights_that_no_entry_names_go_and_others_stay(work_dir, tmp_path):
+    zoo = tmp_path / "zoo"
+    weights = zoo / "weights"
+    weights.mkdir(parents=True)
+    lost, mine = weights / "lost-0123abcd.safetensors", weights / "mine-0123abcd.safetensors"
+    for file in (lost, mine):
+        file.write_bytes(b"")
+    assert main(publish_command(work_dir, zoo)) == 0
+    assert lost.exists() and mine.exists(), "without an index they may be anyone's"
+    # One that an entry names through a link, one by its address, and others that are called otherwise.
+    index = json.loads((zoo / "index.json").read_text())
+    published = index["entries"][0]
+    linked, addressed = weights / "linked-0123abcd.safetensors", weights / "addressed-0123abcd.safetensors"
+    linked.write_bytes((weights / published["file"]).read_bytes())
+    (weights / "of_mine.safetensors").symlink_to(linked.name)
+    others = [weights / name for name in ("lost.safetensors", "lost-0123ABCD.safetensors", "lost-0123abcd.pth", "lost-0123abc")]
+    for file in (addressed, *others):
+        file.write_bytes(b"")
+    index["entries"] += [
+        {**published, "name": "linked", "file": "of_mine.safetensors"},
+        {**published, "name": "addressed", "file": None, "url": addressed.as_uri()},
+    ]
+    (zoo / "index.json").write_text(json.dumps(index))
+    upload = tmp_path / "upload"
+    upload.mkdir()
+    (upload / lost.name).write_bytes(b"")
+    address = ("--url", "https://example.org/weights", "--upload", str(upload))
+    assert main(publish_command(work_dir, zoo, "--name", "other", *address)) == 0
+    assert not lost.exists() and not mine.exists()
+    expected = [weights / published["file"], linked, addressed, weights / "of_mine.safetensors", *others]
+    assert sorted(weights.iterdir()) == sorted(expected)
+    assert (upload / lost.name).exists() and len(list(upload.iterdir())) == 2
+
+
+def test_an_index_that_cannot_be_written_leaves_the_zoo_as_it_was(work_dir, tmp_path, monkeypatch, capsys):
+    zoo = tmp_path / "zoo"
+    write_log(work_dir, [{"lr": 1.0, "loss": 1.0, "step": 10}])
+    assert main(publish_command(work_dir, zoo)) == 0
+    before = content(zoo)
+    write_log(work_dir, [{"lr": 1.0, "loss": 2.0, "step": 20}], "20260102_000000")
+
+    def full(*_):
+        raise mtdc.DataError("can't write index.json: No space left on device.")
+
+    monkeypatch.setattr(publishing, "write_index", full)
+    # Other weights, and the same once more: their log is there, and stays as it was.
+    for words in (("--full-precision",), ()):
+        assert main(publish_command(work_dir, zoo, "--replace", *words)) == 2
+        assert "No space left" in capsys.readouterr().err
+        assert content(zoo) == before
+    assert main(publish_command(work_dir, tmp_path / "new")) == 2
+    assert content(tmp_path / "new") == {}
+
+
+def test_no_entry_is_written_that_could_not_be_read(work_dir, tmp_path, capsys):
+    """Its config's name is in the index too."""
+    (work_dir / "mine.py").rename(work_dir / "mi\tne.py")
+    assert main(publish_command(work_dir, tmp_path / "zoo")) == 2
+    assert "entry mine: config must be one line of printable text, not 'mi\\tne'" in capsys.readouterr().err
+    assert content(tmp_path / "zoo") == {}
 
 
 def test_numbers_are_taken_in_float32(work_dir):

@@ -8,13 +8,22 @@ import safetensors.torch
 import torch
 from support import small_network, sparse_map
 
+import mtdc
 from mtdc.engine import tensor_file
 from mtdc.engine.config import load_config, shipped_configs
 from mtdc.errors import ConfigError, DataError
 from mtdc.model import build_model
 from mtdc.registry import ENCODERS, registered_parts_only
 from mtdc.zoo import weights
-from mtdc.zoo.weights import LARGEST_NUMBER, Description, load_model, plain_config, read_description, save_model
+from mtdc.zoo.weights import (
+    LARGEST_NUMBER,
+    Description,
+    load_model,
+    load_model_config,
+    plain_config,
+    read_description,
+    save_model,
+)
 
 CONFIG = {"type": "MultiTaskModel", "width": 2, "network": small_network(), "weighting": {"type": "FixedWeighting"}}
 
@@ -139,6 +148,8 @@ PARTS = {
     "no model": lambda model: model.clear(),
     "a value of another kind": lambda model: model.update(width="wide"),
     "a huge width": lambda model: model.update(width=10**9),
+    "a huge number": lambda model: model["network"]["tasks"]["depth"].update(range_m=[0.9, 1e300]),
+    "a huge negative number": lambda model: model["network"]["tasks"]["depth"].update(range_m=[-1.1e9, 80.0]),
     "a deep nest": lambda model: model.update(network=json.loads('{"a":' * 40 + "1" + "}" * 40)),
 }
 
@@ -152,6 +163,8 @@ SAID = {
     "weights of its own": "would load another file",
     "a download": "would load another file",
     "a huge width": "is larger than",
+    "a huge number": "model.network.tasks.depth.range_m[1]=1e+300 is no number up to 1e+09",
+    "a huge negative number": "is no number up to 1e+09",
     "a deep nest": "nested deeper",
 }
 
@@ -162,6 +175,37 @@ def test_a_config_names_registered_parts_alone(tmp_path, part):
     written(path)
     change(path, description=lambda said: PARTS[part](said["model"]))
     refused(path, "its description can't be built", SAID.get(part, ""))
+
+
+def test_numbers_that_are_none_are_refused_and_small_ones_are_not(tmp_path):
+    path = tmp_path / "a.safetensors"
+    written(path)
+    change(path, description=lambda said: said["model"]["network"]["tasks"]["depth"].update(range_m=[1e-12, 1e9]))
+    model, _ = load_model(path)
+    assert torch.isfinite(depth(model)).all()
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"1000000000.0", b"1e9999999999"))  # infinite, for whoever reads JSON
+    assert path.read_bytes() != content
+    refused(path, "range_m[1]=inf is no number")
+    assert [fault.split("=")[1] for fault in weights._faults({"width": math.nan})] == ["nan is no number up to 1e+09"]
+
+
+@pytest.mark.parametrize(("gpu", "units", "device", "expected"), [
+    (True, False, "cpu", torch.float32), (True, False, torch.device("cpu"), torch.float32), (True, True, "cpu", torch.bfloat16),
+    (True, False, "cuda:1", torch.bfloat16), (True, False, None, torch.bfloat16), (False, True, None, torch.bfloat16),
+    (False, False, None, torch.float32), (False, False, "cpu", torch.float32),
+])  # fmt: skip
+def test_bfloat16_is_for_the_device_that_has_units_for_it(tmp_path, monkeypatch, gpu, units, device, expected):
+    """A GPU beside it makes no processor faster."""
+    path = tmp_path / "a.safetensors"
+    model = trained()
+    save_model(model, {**CONFIG, "precision": "bfloat16"}, path)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: units, raising=False)
+    assert load_model(path, device)[0].precision == expected
+    assert build_model(load_model_config(path, device)).precision == expected
+    if device is not None and torch.device(device).type == "cpu":
+        assert mtdc.load(path, device).model.precision == expected
 
 
 def test_a_module_beside_the_file_is_not_imported(tmp_path, monkeypatch):
