@@ -263,7 +263,7 @@ def test_a_zoo_in_the_home_folder(index, tmp_path, monkeypatch):
     assert read_zoo(f"~/{tmp_path.name}").folder == tmp_path
     for name in ("~nosuchuser", "~nosuchuser/zoo"):
         monkeypatch.setenv("MTDC_ZOO", name)
-        with pytest.raises(DataError, match=f"^{name}: no home folder is known here for '~nosuchuser'; .*MTDC_ZOO"):
+        with pytest.raises(DataError, match=f"^{name}, the zoo's folder .MTDC_ZOO, .*: no home folder ~nosuchuser"):
             zoos()
 
 

@@ -134,7 +134,7 @@ def test_what_cannot_be_published_is_said(work_dir, tmp_path, monkeypatch, capsy
         (publish_command(work_dir, tmp_path / "zoo", "--result", "result.json", "a\rb"), "--result must be one line"),
         (
             publish_command(work_dir, "~nosuchuser/zoo"),
-            "~nosuchuser/zoo, the zoo's folder (MTDC_ZOO, --zoo): no home folder ~nosuchuser is known",
+            "no home folder ~nosuchuser is known",
         ),
         ([word for word in publish_command(work_dir, "Z") if word not in ("--zoo", "Z")], "MTDC_ZOO"),
         (publish_command(work_dir, tmp_path / "zoo", "--config", "classical/nearest_kitti"), "made with another config"),
