@@ -53,7 +53,7 @@ def draw(curves: Curves, out: Path) -> None:
     try:
         import matplotlib as mpl
     except ImportError as error:
-        raise DataError("plots need matplotlib: pip install 'mtdc[plots]'.") from error
+        raise DataError("plots need matplotlib: pip install '.[plots]'.") from error
     mpl.use("Agg")
     from matplotlib import pyplot
 

@@ -51,7 +51,7 @@ def check_matplotlib() -> None:
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
-        raise ConfigError(f"the report's plots need matplotlib ({error}); install mtdc[plots].") from error
+        raise ConfigError(f"the report's plots need matplotlib ({error}); pip install '.[plots]' in the checkout.") from error
 
 
 def lines(series: Sequence[Series], x_label: str, y_label: str, logarithmic: bool = False, reverse: bool = False) -> str:

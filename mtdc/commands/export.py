@@ -6,7 +6,7 @@
 Depth alone is left, as `mtdc strip` leaves it. The graph takes batches and maps of any size: sparse_depth (B, 1, H, W) in
 metres, 0 = not measured, and image (B, 3, H, W) RGB, 0..255, where the model reads it; it gives depth (B, 1, H, W) in metres,
 and depth_confidence where the model predicts its own error. It is compared with PyTorch at several sizes, and written only
-where no pixel differs by more than a millimetre. Needs the packages of `pip install 'mtdc[onnx]'`.
+where no pixel differs by more than a millimetre. Needs the packages of `pip install '.[onnx]'`.
 """
 
 from __future__ import annotations

@@ -189,4 +189,4 @@ def torchjd_part(kind: str, name: str, **arguments: Any) -> Any:
     try:
         return cast(Any, getattr(module, name))(**arguments)
     except ImportError as error:
-        raise ValueError(f"{' '.join(str(error).split())} Or: pip install 'mtdc[weighting]'.") from error
+        raise ValueError(f"{' '.join(str(error).split())} Or: pip install '.[weighting]'.") from error

@@ -115,7 +115,7 @@ def _package(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         reason = str(error).splitlines()[0]
-        raise ConfigError(f"the package {name} can't be imported ({reason}): pip install 'mtdc[onnx]'.") from error
+        raise ConfigError(f"the package {name} can't be imported ({reason}): pip install '.[onnx]'.") from error
 
 
 def _session(runtime: Any, path: Path) -> Any:

@@ -30,6 +30,10 @@ KINDS = {
 }
 #: Errors above this, in units of the smallest one, are written at the plot's upper edge: they would flatten the rest.
 HIGHEST = 2.6
+#: The plot's lower edge, in units of the smallest error.
+LOWEST = 0.8
+#: Size of the names beside the points.
+NAME_SIZE = 7
 
 
 #: Said of a machine that does something else too.
@@ -117,7 +121,7 @@ def _limits(measured: Sequence[Measured]) -> list[str]:
         for one in measured
         if one.limit_ms is not None
     ]
-    head = "### Limits\n\nModels that read depth alone; the limits are for 2 threads of a processor with AVX512-bf16.\n\n"
+    head = "### Time limits\n\nModels that read depth alone; the limits are for 2 threads of a processor with AVX512-bf16.\n\n"
     return [head + _table(("model", "ms", "at most", "kept"), rows)] if rows else []
 
 
@@ -195,17 +199,45 @@ def plot(measured: Sequence[Measured], peers: Sequence[Peer], threads: int) -> s
                 continue
             x, y = [point[2] for point in chosen], [min(point[3], highest) for point in chosen]
             axes.scatter(x, y, color=plots.COLORS[style], marker=plots.MARKERS[style], s=34, label=label, zorder=3)
-            for _, name, ms, rmse in chosen:
-                shown = name if rmse <= highest else f"{name} ({rmse:.0f})"
-                axes.annotate(shown, (ms, min(rmse, highest)), xytext=(5, 3), textcoords="offset points", fontsize=7)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
-        axes.margins(x=0.15)
+        axes.margins(x=0.2)
+        axes.set_ylim(LOWEST * min((point[3] for point in points), default=1.0))
         axes.set(xlabel=f"milliseconds a frame, {threads} thread{'s' * (threads > 1)}", ylabel="RMSE, mm")
-        axes.set_ylim(bottom=0)
-        missing = [there.name for there in here if judge(there, own_methods(measured)).winner is None]
+        timed = [there for there in here if there.ms is not None]
+        missing = [there.name for there in timed if judge(there, own_methods(measured)).winner is None]
         if missing:
             said = textwrap.fill(f"No model of the zoo is both faster and more exact than: {', '.join(missing)}.", 110)
             axes.set_title(said, fontsize=8, loc="left")
         plots.finish(axes, len(points))
+        names = [name if rmse <= highest else f"{name} ({rmse:.0f})" for _, name, _, rmse in points]
+        _write_names(axes, names, [(ms, min(rmse, highest)) for _, _, ms, rmse in points])
         return str(text())
+
+
+def _write_names(axes: Any, names: Sequence[str], places: Sequence[tuple[float, float]]) -> None:
+    """Names beside their points, each where it covers no point and no other name, as far as there is such a place."""
+    axes.figure.draw_without_rendering()  # from here on it is known where the axes lie in the figure
+    scale = axes.figure.dpi / 72
+    points = axes.transData.transform(places) / scale
+    taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in points]
+    for name, place, (x, y) in zip(names, places, points, strict=True):
+        width = 0.55 * NAME_SIZE * len(name)
+        best = None
+        for shift_y in (3, -9, 12, -18, 21, -27):
+            for shift_x in (5, -5 - width):
+                box = (x + shift_x, y + shift_y, x + shift_x + width, y + shift_y + NAME_SIZE)
+                overlap = sum(_overlap(box, other) for other in taken)
+                if best is None or overlap < best[0]:
+                    best = (overlap, shift_x, shift_y, box)
+        assert best is not None
+        _, shift_x, shift_y, box = best
+        taken.append(box)
+        axes.annotate(name, place, xytext=(shift_x, shift_y), textcoords="offset points", fontsize=NAME_SIZE)
+
+
+def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    """Area that two boxes (left, bottom, right, top) share."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return max(0.0, width) * max(0.0, height)
