@@ -68,11 +68,18 @@ def test_commands_run(page, place, capsys):
     save_weights(model, place / "weights.pth")
     (block,) = re.findall(r"```bash\n(.*?)```", page, flags=re.DOTALL)
     commands = [shlex.split(line) for line in block.splitlines()]
-    assert len(commands) == 4
+    assert len(commands) == 5
     for program, *arguments in commands:
         assert program == "mtdc" and main(arguments) == 0
         assert "Completed 1 scan" in capsys.readouterr().out
-    assert sorted(path.stem for path in place.glob("completed*/depth/*")) == ["0000000005", "1", "frame", "scan"]
+    written = sorted(f"{path.parts[-3]}/{path.stem}" for path in place.glob("completed*/depth/*"))
+    assert written == [
+        "completed/1",
+        "completed_cloud/scan",
+        "completed_network/frame",
+        "completed_velodyne/0000000005",
+        "completed_zoo/0000000005",
+    ]
 
 
 def test_every_option_of_the_page_exists(page):

@@ -21,8 +21,8 @@ from mtdc.zoo import onnx_export
 from mtdc.zoo.index import entries, locate
 from mtdc.zoo.onnx_export import export_onnx
 
-onnx = pytest.importorskip("onnx", reason="pip install 'mtdc[onnx]'")
-onnxruntime = pytest.importorskip("onnxruntime", reason="pip install 'mtdc[onnx]'")
+onnx = pytest.importorskip("onnx", reason="pip install '.[onnx]'")
+onnxruntime = pytest.importorskip("onnxruntime", reason="pip install '.[onnx]'")
 
 #: Runs a script where neither torch nor mtdc can be imported.
 WITHOUT_TORCH = """
@@ -151,7 +151,7 @@ def test_what_cannot_be_exported_is_told_in_one_line(words, message, tmp_path, m
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
 def test_a_missing_package_is_named_with_its_extra(package, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ConfigError, match=rf"{package} .*pip install 'mtdc\[onnx\]'"):
+    with pytest.raises(ConfigError, match=rf"{package} .*pip install '\.\[onnx\]'"):
         export_onnx(build_model(MODEL).strip(("depth",)), tmp_path / "x.onnx", "mine", None)
     assert not list(tmp_path.iterdir())
 
