@@ -15,9 +15,10 @@ Trained models that come with the package: `mtdc.load('NAME')` in Python, `mtdc 
 terminal. How they are stored, published and kept in a zoo of one's own: [docs/zoo.md](docs/zoo.md). Written from
 `mtdc/zoo/index.json`: `mtdc zoo --markdown > model_zoo.md`.
 
-Values are of the checkpoints before their weights were stored in half precision: means over frames, ± the standard deviation over
-frames. Stored files differ by up to 0.3 mm, and by up to 1 mm where they compute in bfloat16. Where a row says *seeds*, values
-are means over trainings with those seeds, ± the standard deviation over seeds. What a model is good and bad at is on its card."""
+Values are of the checkpoints before their weights were stored in half precision: means over frames, ± the standard deviation
+over frames. Stored files differ by up to 0.3 mm, and by up to 1 mm where they compute in bfloat16. Where a row says *seeds*,
+values are means over trainings with those seeds, ± the standard deviation over seeds. What a model is good and bad at is on its
+card."""
 WITHOUT_WEIGHTS = """## Without weights
 
 | config | method | RMSE mm | MAE mm | iRMSE 1/km | iMAE 1/km |
