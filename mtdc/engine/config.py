@@ -220,17 +220,48 @@ def _check_option(cfg: Any, key: str, opened: set[str]) -> None:
 
 
 def datasets(cfg: Config) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The config's data sets, with their paths."""
+    """The config's data sets, with their paths; of a mixture its parts."""
     for name in DATALOADERS:
         loader = cfg.get(name)
         if loader is not None:
-            yield f"{name}.dataset", loader["dataset"]
+            yield from _with_parts(f"{name}.dataset", loader["dataset"])
+
+
+def _with_parts(path: str, dataset: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    parts = dataset.get("parts")
+    if not isinstance(parts, Mapping):
+        yield path, dataset
+        return
+    for name, part in parts.items():
+        if isinstance(part, Mapping):
+            yield f"{path}.parts.{name}", cast(dict[str, Any], part)
+
+
+def street_root(cfg: Config) -> str | None:
+    """Folder that the config's ``street`` is drawn into: that of the training data, in a mixture that of its part ``street``.
+
+    Raises:
+        ConfigError: The training data don't say it.
+    """
+    if cfg.get("street") is None:
+        return None
+    dataset = cfg.train_dataloader.dataset
+    place = "train_dataloader.dataset"
+    if isinstance(dataset.get("parts"), Mapping):
+        place, dataset = f"{place}.parts.street", dataset["parts"].get("street")
+    root = dataset.get("data_root") if isinstance(dataset, Mapping) else None
+    if not isinstance(root, (str, Path)):
+        raise ConfigError(f"street is drawn into {place}.data_root, and the config has none there.")
+    return str(root)
 
 
 def set_data_root(cfg: Config, data_root: str) -> None:
-    """Point every data set of the config at a folder."""
+    """Point every data set of the config at a folder; where drawn and recorded frames are mixed, the recorded ones alone."""
+    mixed = any(".parts." in path for path, _ in datasets(cfg))
+    drawn = street_root(cfg) if mixed else None
     for _, dataset in datasets(cfg):
-        dataset["data_root"] = data_root
+        if drawn is None or str(dataset.get("data_root")) != drawn:
+            dataset["data_root"] = data_root
 
 
 def settings(cfg: Config) -> dict[str, Any]:
@@ -246,10 +277,17 @@ def settings(cfg: Config) -> dict[str, Any]:
     content["val_evaluator"] = cfg.get("test_evaluator", cfg.get("val_evaluator"))
     training = cfg.get("train_dataloader") or {}
     content["train_dataloader.batch_size"] = training.get("batch_size")
-    content["train_dataloader.dataset"] = {
-        key: value for key, value in training.get("dataset", {}).items() if key not in ("data_root", "raw_root")
-    }
+    content["train_dataloader.dataset"] = _without_places(training.get("dataset", {}))
     return dict(_flat(json.loads(json.dumps(content, default=str))))
+
+
+def _without_places(dataset: Mapping[str, Any]) -> dict[str, Any]:
+    """A data set's config without where its files lie."""
+    told = {key: value for key, value in dataset.items() if key not in ("data_root", "raw_root")}
+    if isinstance(told.get("parts"), Mapping):
+        parts = told["parts"].items()
+        told["parts"] = {name: _without_places(part) if isinstance(part, Mapping) else part for name, part in parts}
+    return told
 
 
 def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:

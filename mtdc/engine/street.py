@@ -13,13 +13,14 @@ from tqdm import tqdm
 from ..data.street import LidarOptions, StreetOptions
 from ..data.street.writer import write_street
 from ..errors import ConfigError, did_you_mean
+from .config import street_root
 
 #: Keys of a config's ``street`` dict beside those of :class:`~mtdc.data.street.StreetOptions`.
 KEYS = {"splits", "seed", "processes", "extra"}
 
 
 def make_street(cfg: Config) -> None:
-    """Write the street world that a config's ``street`` asks for, into the data root of its training data.
+    """Write the street world that a config's ``street`` asks for, into the data root of its training data (``street_root``).
 
     ``street = dict(splits=dict(train=240, val=30), seed=0, size=(192, 640), extra=('normals', 'semantics'), ...)``. Frames that
     are there already are kept.
@@ -31,7 +32,7 @@ def make_street(cfg: Config) -> None:
     if street is None:
         return
     options = _options(street)
-    root = Path(cfg.train_dataloader.dataset.data_root)
+    root = Path(str(street_root(cfg)))
     extra = tuple(street.get("extra") or ())
     if is_main_process():
         for split, frames in street.splits.items():

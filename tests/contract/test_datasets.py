@@ -94,6 +94,12 @@ def _folder(root):
     return {"data_root": root, "split": "mine", "depth_scale": 1000.0}
 
 
+def _mixed(root):
+    """A plain folder, twice an epoch, beside drawn streets."""
+    streets = {"type": "StreetWorld", **_street(root)}
+    return {"parts": {"street": streets, "mine": {"type": "Folder", **_folder(root)}}, "times": {"mine": 2}}
+
+
 #: Makes a tree of at least two frames in a folder and returns the arguments that open it.
 TREES = {
     "KittiDepthCompletion": _kitti,
@@ -103,6 +109,7 @@ TREES = {
     "VOID": _void,
     "VirtualKITTI2": _virtual_kitti,
     "Folder": _folder,
+    "MixedFrames": _mixed,
 }
 
 
