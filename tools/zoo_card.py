@@ -24,7 +24,7 @@ import mtdc
 from mtdc import Completer
 from mtdc.data.io import atomic_path
 from mtdc.engine.preparation import build_dataset, unique
-from mtdc.errors import UserError
+from mtdc.errors import DataError, UserError
 from mtdc.structures import DEPTH, IMAGE, SPARSE_DEPTH
 from mtdc.visualization.fields import deviation_tile
 from mtdc.visualization.panel import sample_panel
@@ -36,6 +36,8 @@ FARTHEST_M = 80.0
 STEP_M, STEP_SHARE, STEP_PX = 1.0, 0.1, 2
 #: Pixels that a card's picture is wide at most.
 WIDTH = 1200
+#: Suffixes that a picture may have.
+PICTURES = (".jpg", ".png")
 DISTANCES = {"streets": (0, 20, 40, 80), "rooms": (0, 3, 6, 10)}
 LINES = (64, 32, 16, 8)
 POINTS = (5000, 500, 200, 50)
@@ -140,8 +142,11 @@ def draw(path: Path, completer: Completer, maps: Mapping[str, np.ndarray]) -> No
     if picture.shape[1] > WIDTH:
         height = round(picture.shape[0] * WIDTH / picture.shape[1])
         picture = cv2.resize(picture, (WIDTH, height), interpolation=cv2.INTER_AREA)
+    encoded, content = cv2.imencode(path.suffix, picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])
+    if not encoded:
+        raise DataError(f"can't write {path}: the picture can't be stored as {path.suffix}.")
     with atomic_path(path) as temporary:
-        cv2.imwrite(str(temporary), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])
+        temporary.write_bytes(content.tobytes())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -153,6 +158,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--picture", type=Path, metavar="FILE", help="where the picture goes, .jpg or .png")
     args = parser.parse_args(arguments)
     try:
+        if args.picture is not None and args.picture.suffix.lower() not in PICTURES:  # said before minutes of measuring
+            raise DataError(f"--picture {args.picture}: its name must end in {' or '.join(PICTURES)}.")
         return run(args)
     except UserError as error:
         sys.stderr.write(f"zoo_card: {error}\n")

@@ -66,8 +66,12 @@ def _fetched(args: argparse.Namespace) -> Iterator[tuple[str, Path, str]]:
 
 
 def _fetched_address(args: argparse.Namespace) -> Iterator[tuple[str, Path, str]]:
+    from ..zoo.addresses import name_fault
     from ..zoo.download import fetch, file_name
 
+    fault = name_fault(args.names[0])
+    if fault is not None:
+        raise ConfigError(f"the address {fault}.")
     name = file_name(args.names[0]) or args.sha256
     yield name, fetch(args.names[0], args.sha256, name=name), name
 

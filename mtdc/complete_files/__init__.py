@@ -7,6 +7,7 @@ names and calibration, :func:`complete_files` what the model needs. Then one sca
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tqdm import tqdm
 
 from ..data.io import read_image, write_cloud, write_depth_png, write_png
 from ..data.raw_bytes import bytes_of
+from ..engine.folder_lock import held
 from ..engine.result import takes_files
 from ..errors import ConfigError, DataError
 from ..infer import Completed, Completer, check_distance
@@ -90,7 +92,8 @@ def complete_files(completer: Completer, scans: ScanList, reader: ScanReader, op
         options: See :class:`Options`.
 
     Raises:
-        ConfigError: The model needs images or intrinsics that were not given, or a limit is none or can't be kept.
+        ConfigError: The model needs images or intrinsics that were not given, a limit is none or can't be kept, or another run
+            writes into the folder.
         DataError: The colour range is not ascending, the folder to be resumed was made with other settings, or a scan or its
             photo is missing or broken; what was written before stays.
     """
@@ -102,7 +105,22 @@ def complete_files(completer: Completer, scans: ScanList, reader: ScanReader, op
     targets = tuple(scans.out / folder for folder in folders)
     for target in targets:
         _check_writable(target)
-    journal = Journal(scans.out, _settings(completer, reader, options), scans, options.resume)
+    with held(scans.out, make=True):  # two runs with one folder would mix results of two settings
+        journal = Journal(scans.out, _settings(completer, reader, options), scans, options.resume)
+        done, kept, broken, unsure = _complete_all(completer, scans, reader, photos, options, folders, journal)
+    return Results(done, kept, tuple(broken), targets, unsure)
+
+
+def _complete_all(
+    completer: Completer,
+    scans: ScanList,
+    reader: ScanReader,
+    photos: Mapping[Path, Path],
+    options: Options,
+    folders: Sequence[str],
+    journal: Journal,
+) -> tuple[int, int, list[str], int]:
+    """Numbers of scans completed and kept, what was wrong with others, and how many have no valid pixel."""
     done = kept = unsure = 0
     broken: list[str] = []
     try:
@@ -130,7 +148,7 @@ def complete_files(completer: Completer, scans: ScanList, reader: ScanReader, op
     except DataError as error:
         so_far = f"{done + kept} of {len(scans)} scans were written to {scans.out} before"
         raise DataError(f"{error} ({so_far}{'; go on with --resume' if done + kept else ''}.)") from error
-    return Results(done, kept, tuple(broken), targets, unsure)
+    return done, kept, broken, unsure
 
 
 def _folders(completer: Completer, reader: ScanReader) -> list[str]:

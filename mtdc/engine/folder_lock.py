@@ -79,7 +79,7 @@ def _take(work_dir: Path) -> int | None:
             os.close(descriptor)
             if error.errno in _TAKEN:
                 raise ConfigError(
-                    f"{work_dir}: another run writes there{said}. Wait for its end, or name another folder (--work-dir)."
+                    f"{work_dir}: another run writes there{said}. Wait for its end, or name another folder."
                 ) from None
             if error.errno in _WITHOUT_LOCKS:
                 path.unlink(missing_ok=True)

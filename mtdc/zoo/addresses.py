@@ -18,9 +18,21 @@ def file_fault(url: str) -> str | None:
     It ends in the file's suffix: the cache keeps it, and commands tell a weights file from a checkpoint by it.
     """
     found = _fault(url)
+    if found is None:
+        found = name_fault(url)
     if found is None and Path(file_name(url)).suffix != SUFFIX:
         found = f"must end in a file's name with {SUFFIX}, not {url!r:.200}"
     return found
+
+
+def name_fault(url: str) -> str | None:
+    """What is wrong with the file's name that an address ends in, in words; None where nothing is.
+
+    What the address holds as %1B or %00 stands in the name as it is, in terminals and on disks.
+    """
+    if file_name(url).isprintable():
+        return None
+    return f"must end in a file's name that can be printed, not {file_name(url)!r:.200}"
 
 
 def folder_fault(url: str) -> str | None:

@@ -132,11 +132,19 @@ def _copy(source: Path, place: Slot, size: int | None, name: str) -> None:
         raise DataError(f"{said}: {error.strerror or error}.") from error
     digest = hashlib.sha256()
     with file, atomic_path(place.path) as temporary, temporary.open("wb") as target:
-        while block := file.read(_BLOCK):
+        while block := _block_of(file, said):
             digest.update(block)
             target.write(block)
         if digest.hexdigest() != place.sha256:
             raise DataError(_other_file(said, digest.hexdigest(), place.sha256))
+
+
+def _block_of(file: IO[bytes], said: str) -> bytes:
+    """The file's next block; what can't be read is said of the source, and not of the cache."""
+    try:
+        return file.read(_BLOCK)
+    except OSError as error:
+        raise DataError(f"{said}: it can't be read: {error.strerror or error}.") from error
 
 
 def _other_file(said: str, found: str, wanted: str) -> str:

@@ -23,7 +23,7 @@ from ..engine.tensor_file import SUFFIX
 from ..errors import ConfigError, DataError, did_you_mean
 from .addresses import file_fault, leads_outside
 from .sources import own_path
-from .strict import from_json, texts, to_json
+from .strict import from_json, numbers, texts, to_json
 
 ZOO_VARIABLE = "MTDC_ZOO"
 INDEX_NAME, WEIGHTS_FOLDER = "index.json", "weights"
@@ -34,6 +34,8 @@ Setting = Literal["outdoor", "indoor"]
 _LARGEST_INDEX_BYTES = 2**24
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+#: No number of an index is larger, either way: bytes, steps, millimetres.
+MOST = 1e15
 #: Errors that every entry has.
 MEASURED = ("rmse", "mae")
 
@@ -302,8 +304,8 @@ def _expected(value: Any, where: str) -> Expected:
     parts = {"values": found.values, "spread_over_frames": found.spread_over_frames}
     if found.over_seeds is not None:
         parts |= {"over_seeds, values": found.over_seeds.values, "over_seeds, spread": found.over_seeds.spread}
-    for name, numbers in parts.items():
-        missing = [key for key in (*MEASURED, *found.values) if key not in numbers]
+    for name, values in parts.items():
+        missing = [key for key in (*MEASURED, *found.values) if key not in values]
         if missing:
             raise DataError(f"{where}, {name}: missing key {missing[0]!r:.60}, a number.")
     return found
@@ -333,6 +335,9 @@ def check_entry(found: ZooEntry, where: str) -> None:
     Raises:
         DataError: The text names the key.
     """
+    for key, number in numbers(to_json(found)):
+        if not abs(number) <= MOST:  # NaN and infinity too, which a file has as 1e999
+            raise DataError(f"{where}: {key} must be a number of at most {MOST:g}, not {number!s:.20}.")
     for key, text in texts(to_json(found)):
         if not text.isprintable():  # in a terminal it could move the cursor, or look like a line of the program's own
             raise DataError(f"{where}: {key} must be one line of printable text, not {text!r:.60}.")

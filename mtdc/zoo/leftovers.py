@@ -15,8 +15,8 @@ from ..engine.tensor_file import SUFFIX
 from .index import NAME, WEIGHTS_FOLDER, ZooEntry
 from .sources import file_name
 
-#: Digits of a file's sha256 in its name.
-DIGITS = 8
+#: Digits of a file's sha256 in its name, and random ones in that of a file which is being tried.
+DIGITS, HALF_MADE_DIGITS = 8, 12
 _WAITING = re.compile(rf"\.({NAME.pattern})-([0-9a-f]{{{DIGITS}}})\.tmp\.(md|csv)")
 _WEIGHTS = re.compile(rf"{NAME.pattern}-[0-9a-f]{{{DIGITS}}}{re.escape(SUFFIX)}")
 
@@ -24,6 +24,17 @@ _WEIGHTS = re.compile(rf"{NAME.pattern}-[0-9a-f]{{{DIGITS}}}{re.escape(SUFFIX)}"
 def weights_name(name: str, sha256: str) -> str:
     """What a published weights file is called."""
     return f"{name}-{sha256[:DIGITS]}{SUFFIX}"
+
+
+def half_made(name: str, digits: str) -> str:
+    """What a weights file is called while it is tried."""
+    return f".{name}.{digits}{SUFFIX}"
+
+
+def remove_half_made(folder: Path, name: str) -> None:
+    """Remove what a killed publication of that name was trying, in a folder that other files may lie in."""
+    for file in folder.glob(half_made(name, "?" * HALF_MADE_DIGITS)):
+        file.unlink(missing_ok=True)
 
 
 def waiting(path: Path, sha256: str) -> Path:

@@ -80,7 +80,8 @@ def export_onnx(model: MultiTaskModel, path: str | Path, name: str, sha256: str 
         opset: Version of ONNX's operators.
 
     Raises:
-        ConfigError: onnx or onnxruntime is not installed, the opset is not known, or the model can't be exported.
+        ConfigError: onnx or onnxruntime is not installed, the opset is not known or this onnxruntime can't compute it, or the
+            model can't be exported.
         DataError: The path ends otherwise or can't be written, or the graph answers differently than PyTorch.
     """
     onnx, runtime = _package("onnx"), _package("onnxruntime")
@@ -99,9 +100,18 @@ def export_onnx(model: MultiTaskModel, path: str | Path, name: str, sha256: str 
         proto = onnx.load(temporary)
         proto.producer_name, proto.producer_version = "mtdc", __version__
         onnx.helper.set_model_props(proto, _metadata(network, graph, name, sha256))
-        onnx.checker.check_model(proto)
-        onnx.save(proto, temporary)
-        sizes, difference = _compared(graph, _session(runtime, temporary))
+        try:
+            onnx.checker.check_model(proto)
+            onnx.save(proto, temporary)
+            session = _session(runtime, temporary)
+        except OSError:
+            raise
+        except Exception as error:  # neither package's errors have a base of their own
+            reason = " ".join(str(error).split())[:300]
+            raise ConfigError(
+                f"{name} can't be exported with opset {opset} and onnxruntime {runtime.__version__}: {reason}"
+            ) from error
+        sizes, difference = _compared(graph, session)
         if not difference <= TOLERANCE_M:
             raise DataError(
                 f"{name} can't be exported: the graph differs from PyTorch by {difference:.3g} m, and {TOLERANCE_M:g} m is the "

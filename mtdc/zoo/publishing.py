@@ -48,7 +48,7 @@ from .index import (
     write_index,
     zoo_folder,
 )
-from .leftovers import remove_unnamed, settle, waiting, weights_name
+from .leftovers import HALF_MADE_DIGITS, half_made, remove_half_made, remove_unnamed, settle, waiting, weights_name
 from .page import COLUMNS, card_skeleton
 from .repeating import config_name, repeating_command
 from .results import expected_values
@@ -140,6 +140,8 @@ def publish(work_dir: Path, zoo: Path, wanted: Wanted, config: str | None = None
         if entries:  # without an index nobody knows whose the weights are that lie there
             remove_unnamed(zoo, entries)
         folder = wanted.upload or zoo / WEIGHTS_FOLDER
+        remove_half_made(folder, wanted.name)
+        there = {path.name for path in folder.glob(f"*{SUFFIX}")}
         entry, file = _store(cfg, metric_cfg, checkpoint, folder, wanted)
         try:
             entry = _with_log_and_card(entry, work_dir, zoo)
@@ -149,8 +151,8 @@ def publish(work_dir: Path, zoo: Path, wanted: Wanted, config: str | None = None
         except BaseException:
             file.unlink(missing_ok=True)
             named = _entries(zoo)  # where ctrl-C came just behind the writing, the new entry is there
-            if entry.file is not None and entry.file not in {one.file for one in named.values()}:
-                (folder / entry.file).unlink(missing_ok=True)
+            if _file_name(entry) not in {*there, *map(_file_name, named.values())}:
+                (folder / _file_name(entry)).unlink(missing_ok=True)
             _settle(zoo, {} if named == entries else named)
             raise
         _settle(zoo, {**entries, entry.name: entry})
@@ -241,7 +243,7 @@ def _store(cfg: Config, metric_cfg: dict[str, Any], checkpoint: Path, folder: Pa
         protocol=entry.protocol,
         training={key: getattr(entry, key) for key in _TRAINING},
     )
-    file = folder / f".{wanted.name}.{secrets.token_hex(6)}{SUFFIX}"
+    file = folder / half_made(wanted.name, secrets.token_hex(HALF_MADE_DIGITS // 2))
     try:
         save_model(model, cfg.model, file, description, wanted.half)
         return _tried(entry, file, model, checkpoint, wanted), file

@@ -47,17 +47,26 @@ def to_json(value: Any) -> dict[str, Any]:
 
 def texts(value: Any) -> Iterator[tuple[str, str]]:
     """All words of a nest of JSON, each with its place in it; the keys of an object come before what they hold."""
+    return ((place, leaf) for place, leaf in _leaves(value) if isinstance(leaf, str))
+
+
+def numbers(value: Any) -> Iterator[tuple[str, float]]:
+    """All numbers of a nest of JSON, each with its place in it."""
+    return ((place, leaf) for place, leaf in _leaves(value) if isinstance(leaf, (int, float)) and not isinstance(leaf, bool))
+
+
+def _leaves(value: Any) -> Iterator[tuple[str, Any]]:
     left = deque([("", value)])  # no recursion: a file may be nested as deep as its reader takes it
     while left:
         place, one = left.popleft()
-        if isinstance(one, str):
-            yield place, one
-        elif isinstance(one, dict):
+        if isinstance(one, dict):
             for key, item in one.items():
                 yield f"{place}, a key" if place else "a key", key
                 left.append((f"{place}, {key}" if place else key, item))
-        elif isinstance(one, list):
+        elif isinstance(one, (list, tuple)):
             left += [(f"{place}[{number}]", item) for number, item in enumerate(one)]
+        else:
+            yield place, one
 
 
 def _json(value: Any) -> Any:

@@ -208,6 +208,25 @@ def test_killed_again_and_again_and_resumed(tmp_path, config):
     assert sorted(set(ours["completed.jsonl"].splitlines())) == whole["completed.jsonl"].splitlines()
 
 
+def test_two_runs_with_one_folder_are_not_at_once(tmp_path, config, capsys):
+    """Otherwise results of two settings would stand beside one settings.json."""
+    folder, out = scans(tmp_path / "scans", 2), tmp_path / "out"
+    assert complete(folder, "--model", config, "--out", out) == 0
+    before = contents(out)
+    holder = "import sys, time, pathlib\nfrom mtdc.engine.folder_lock import held\n"
+    holder += "with held(pathlib.Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(600)\n"
+    with subprocess.Popen([sys.executable, "-c", holder, str(out)], stdout=subprocess.PIPE, text=True) as other:
+        try:
+            assert other.stdout is not None and other.stdout.readline() == "held\n"
+            assert complete(folder, "--model", config, "--out", out, "--keep-measured") == 2
+            assert f"{out}: another run writes there, process {other.pid}" in capsys.readouterr().err
+            assert {name: data for name, data in contents(out).items() if name != ".lock"} == before
+        finally:
+            other.kill()
+    assert complete(folder, "--model", config, "--out", out, "--resume") == 0
+    assert "Kept 2 scans" in capsys.readouterr().out
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_notes_on_a_full_disk_end_with_one_line(tmp_path):
     found = ScanList([scans(tmp_path / "scans", 1)], tmp_path)

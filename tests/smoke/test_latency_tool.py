@@ -296,11 +296,11 @@ def test_slow_calls_take_fewer_turns_spread_over_the_run(monkeypatch):
 def test_a_tiny_model_has_a_limit_of_its_own(tools):
     limit = tools.trade_off._limit
 
-    def predictor(name, inputs, trained=True):
+    def predictor(name, inputs, trained=True, published=True):
         from mtdc.analysis.predictors import ModelPredictor
 
         one = object.__new__(ModelPredictor)
-        one.name, one.entry = name, SimpleNamespace(checkpoint="w" if trained else None)
+        one.name, one.entry = name, SimpleNamespace(checkpoint="w" if trained else None, described=published)
         one.inputs = tuple(SimpleNamespace(name=key) for key in inputs)
         one.model = SimpleNamespace(channels_last=True, computed_precision=lambda device: torch.bfloat16)
         return one
@@ -308,5 +308,8 @@ def test_a_tiny_model_has_a_limit_of_its_own(tools):
     assert limit(predictor("unet_street", ["sparse_depth"])) == 200
     assert limit(predictor("unet_street_tiny", ["sparse_depth"])) == 40
     assert limit(predictor("unet_image_street", ["sparse_depth", "image"])) is None
-    assert limit(predictor("nearest", ["sparse_depth"], trained=False)) is None
+    assert limit(predictor("nearest", ["sparse_depth"], trained=False, published=False)) is None
+    own = predictor("mine", ["sparse_depth"], published=False)
+    assert (tools.trade_off._kind(own), limit(own)) == ("own", None), "a checkpoint of one's own is no model of the zoo"
+    assert tools.trade_off._precision(own) == "bfloat16, channels last"
     assert tools.trade_off._precision(predictor("unet_street", ["sparse_depth"])) == "bfloat16, channels last"

@@ -44,7 +44,7 @@ class Measured:
 
     Args:
         name: What it is called.
-        kind: "zoo", "classical" or "reference".
+        kind: "zoo", "own" (a config and its checkpoint), "classical" or "reference".
         values: ``{"rmse": .., "mae": ..}``, mm, means over frames.
         ms: ``{"median", "p10", "p90"}`` milliseconds of one frame.
         precision: What its network computes in; "" for what has none.
@@ -182,11 +182,13 @@ def measure(predictors: Sequence[Predictor], errors: Errors, frames: Frames, rou
 def _kind(predictor: Predictor) -> str:
     if not isinstance(predictor, ModelPredictor):
         return "reference"
-    return "zoo" if predictor.entry.checkpoint is not None else "classical"
+    if predictor.entry.described:
+        return "zoo"
+    return "classical" if predictor.entry.checkpoint is None else "own"
 
 
 def _precision(predictor: Predictor) -> str:
-    if _kind(predictor) != "zoo" or not isinstance(predictor, ModelPredictor):
+    if not isinstance(predictor, ModelPredictor) or _kind(predictor) == "classical":
         return ""
     layout = ", channels last" if predictor.model.channels_last else ""
     return str(predictor.model.computed_precision("cpu")).removeprefix("torch.") + layout

@@ -24,6 +24,7 @@ PLOT_SIZE = (10.0, 6.0)
 #: Kinds of points: colour and marker by their numbers in plots.COLORS and plots.MARKERS, and what the legend says.
 KINDS = {
     "zoo": (1, "model of the zoo"),
+    "own": (2, "network of one's own"),
     "classical": (0, "method of mtdc without weights"),
     "peer": (7, "peer that never saw KITTI"),
     "peer K": (6, "peer trained on these frames"),
@@ -98,7 +99,8 @@ def markdown(measured: Sequence[Measured], peers: Sequence[Peer], machine: Mappi
 
 
 def _own_table(measured: Sequence[Measured]) -> str:
-    rows = sorted((one for one in measured if one.kind != "reference"), key=lambda one: one.values["rmse"])
+    own = (one for one in measured if one.kind != "reference")
+    rows = sorted(own, key=lambda one: math.inf if math.isnan(one.values["rmse"]) else one.values["rmse"])
     return "### The package\n\n" + _table(
         ("method", "kind", "RMSE mm", "MAE mm", "ms", "10 %", "90 %", "computed in"),
         [

@@ -212,6 +212,16 @@ FAULTS = {
         "url must end in a file's name with .safetensors",
     ),
     "a suffix alone": (lambda entry: fetched(entry, "https://example.org/a/.safetensors"), "url must end in a file's name"),
+    "a terminal's command in a file's name": (
+        lambda entry: fetched(entry, "https://example.org/%1b%5b2J%0aa.safetensors"),
+        "url must end in a file's name that can be printed, not '\\x1b[2J\\na.safetensors'",
+    ),
+    "a zero in a file's name": (lambda entry: fetched(entry, "https://example.org/a%00.safetensors"), "that can be printed"),
+    "more bytes than there are": (lambda entry: entry.update(bytes=10**400), "bytes must be a number of at most 1e+15"),
+    "a number deep inside": (
+        lambda entry: entry["expected"][0]["values"].update(rmse=-1e16),
+        "expected[0], values, rmse must be a number of at most 1e+15, not -1e+16",
+    ),
     "a name": (lambda entry: entry.update(name="A B"), "small letters"),
     "a name of two lines": (lambda entry: entry.update(name="a\nb"), "name must be one line"),
     "no object": (lambda entry: entry.clear(), "missing key 'name'"),
@@ -229,6 +239,19 @@ def test_a_faulty_entry_is_named(index, fault):
     assert words in str(caught.value) and "index.json: entry " in str(caught.value) and "\n" not in str(caught.value)
     if fault not in ("a name", "a name of two lines", "no object"):
         assert f"entry {name}" in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["minutes", "tolerance"])
+def test_a_number_that_overflows_is_refused(index, tmp_path, key):
+    """JSON's 1e999 is read as infinity: written again it would be null, and no index of this version."""
+    content, read = index
+    entry = content["entries"][0]
+    (entry if key == "minutes" else entry["embedded"])[key] = 0.123456
+    read()
+    path = tmp_path / "index.json"
+    path.write_text(path.read_text().replace("0.123456", "1e999"))
+    with pytest.raises(DataError, match=f"{key} must be a number of at most 1e\\+15, not inf"):
+        read_zoo(tmp_path)
 
 
 def test_faulty_indices_are_named(index, tmp_path):

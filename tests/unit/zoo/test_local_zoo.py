@@ -113,6 +113,59 @@ def test_log_and_card_of_a_publication_that_was_killed_behind_its_index_come_wit
     assert len(list((zoo / "weights").iterdir())) == 2
 
 
+def test_a_publication_for_upload_that_failed_or_was_killed_leaves_no_file(tmp_path, monkeypatch, capsys):
+    """The folder may hold files of others, which stay."""
+    work_dir, zoo, upload = make_run(tmp_path / "run"), tmp_path / "zoo", tmp_path / "upload"
+    upload.mkdir()
+    others = {"mine-0123abcd.safetensors", ".other.0123456789ab.safetensors", ".mine.notes.safetensors"}
+    for name in others:
+        (upload / name).write_bytes(b"")
+    command = publish_command(work_dir, zoo, "--url", "https://example.org/weights", "--upload", str(upload))
+
+    def full(*_):
+        raise mtdc.DataError("can't write index.json: No space left on device.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing, "write_index", full)
+        assert main(command) == 2
+    assert "No space left" in capsys.readouterr().err
+    assert {path.name for path in upload.iterdir()} == others
+    killed("weights", command)
+    assert len(list(upload.iterdir())) == len(others) + 1, "nothing was half written: the test is none"
+    assert main(command) == 0, capsys.readouterr().err
+    (entry,) = read_zoo(zoo).entries.values()
+    assert {path.name for path in upload.iterdir()} == {*others, entry.url.rpartition("/")[2]}
+    # The same once more, and failing: what the index names stays.
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing, "write_index", full)
+        assert main([*command, "--replace"]) == 2
+    assert (upload / entry.url.rpartition("/")[2]).is_file()
+
+
+HOLDER = "import sys, time, pathlib\nfrom mtdc.engine.folder_lock import held\n"
+HOLDER += "with held(pathlib.Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(600)\n"
+
+
+def test_two_publications_into_one_zoo_are_not_at_once(tmp_path, capsys):
+    work_dir, zoo = make_run(tmp_path / "run"), tmp_path / "zoo"
+    assert main(publish_command(work_dir, zoo)) == 0
+    before = seen_files(zoo)
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(zoo)], stdout=subprocess.PIPE, text=True) as other:
+        try:
+            assert other.stdout is not None and other.stdout.readline() == "held\n"
+            assert main(publish_command(work_dir, zoo, "--name", "another")) == 2
+            assert f"{zoo}: another run writes there, process {other.pid}" in capsys.readouterr().err
+            assert seen_files(zoo) == before
+        finally:
+            other.kill()
+    assert main(publish_command(work_dir, zoo, "--name", "another")) == 0
+
+
+def seen_files(zoo):
+    """All files of a zoo but for its lock."""
+    return {path: path.read_bytes() for path in zoo.rglob("*") if path.is_file() and path.name != ".lock"}
+
+
 def hidden(zoo):
     """Files that are no part of a zoo, but for its lock."""
     return [path.name for path in zoo.rglob(".*") if path.is_file() and path.name != ".lock"]

@@ -76,6 +76,8 @@ def test_every_model_of_the_zoo_is_exported(entry, tmp_path, capsys):
     assert about["sha256"] == hashlib.sha256(zoo.weights(entry).read_bytes()).hexdigest()
     assert (about["name"], about["mtdc"]) == (entry.name, mtdc.__version__)
     assert "metres" in json.loads(about["units"])["depth"]
+    assert about["not_measured"] == "0" and int(about["largest_side"]) == 32768
+    assert json.loads(about["range_m"]) == ([0.1, 10.0] if entry.setting == "indoor" else [0.9, 100.0])
     assert list(tmp_path.iterdir()) == [path]
     model = mtdc.load(entry.name, device="cpu").model
     check_against_torch(session, model, [(5, 3), (61, 47), (130, 270)], densities=(0.002, 0.05))
@@ -166,6 +168,25 @@ def test_a_graph_that_differs_is_not_written_and_the_old_file_stays(tmp_path, mo
         export_onnx(model, path, "mine", None)
     assert path.read_bytes() == b"mine"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_compared_has_gaps_and_sizes_of_all_kinds():
+    sparse = [case["sparse_depth"] for case in onnx_export._cases(("sparse_depth",))]
+    assert {one.shape[0] for one in sparse} == {1, 2}
+    assert any(not one.any() for one in sparse), "an empty map"
+    assert any(one.any() and not one[..., 40:].any() for one in sparse), "a map that is measured at its edge alone"
+    assert any(one.shape[-2:] == (1, 1) for one in sparse)
+    assert max(one.shape[-1] for one in sparse) > 2 * onnx_export._EXAMPLE_SIZE[1]
+
+
+def test_a_runtime_that_is_too_old_for_the_opset_is_told(tmp_path, monkeypatch):
+    def old(*_):
+        raise RuntimeError("Unsupported model IR version: 99")
+
+    monkeypatch.setattr(onnx_export, "_session", old)
+    with pytest.raises(ConfigError, match="mine can't be exported with opset 18 and onnxruntime .*IR version: 99"):
+        export_onnx(build_model(MODEL).strip(("depth",)), tmp_path / "x.onnx", "mine", None)
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_interrupted_export_leaves_nothing(tmp_path, monkeypatch):

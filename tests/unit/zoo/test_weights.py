@@ -9,6 +9,8 @@ import torch
 from support import small_network, sparse_map
 
 import mtdc
+from mtdc import registry
+from mtdc.encoders.residual import ResidualEncoder
 from mtdc.engine import tensor_file
 from mtdc.engine.config import load_config, shipped_configs
 from mtdc.errors import ConfigError, DataError
@@ -225,6 +227,42 @@ def test_registered_parts_alone_are_looked_up_inside(tmp_path):
     assert ENCODERS.find("mtdc.encoders.residual.ResidualEncoder", "encoder")
 
 
+def test_no_installed_package_s_part_is_loaded(tmp_path, monkeypatch):
+    """Entry points are code of other packages: a config may name them, and a file may not."""
+    loaded = []
+
+    class Entry:
+        name = "Evil"
+
+        def load(self):
+            loaded.append(self.name)
+            return ResidualEncoder
+
+    monkeypatch.setattr(registry, "entry_points", lambda group: [Entry()])
+    path = tmp_path / "a.safetensors"
+    written(path)
+    change(path, description=lambda said: said["model"]["network"]["encoder"].update(type="Evil"))
+    refused(path, "Evil")
+    assert not loaded
+    assert ENCODERS.find("Evil", "encoder") is ResidualEncoder and loaded == ["Evil"], "the test's entry point is none"
+
+
+def test_a_config_of_thousands_of_values_is_refused(tmp_path):
+    path = tmp_path / "a.safetensors"
+    written(path)
+    change(path, description=lambda said: said["model"].update(width=[1] * 5000))
+    refused(path, "more than 4096 values")
+
+
+def test_large_tables_beside_the_weights_are_refused(tmp_path, monkeypatch):
+    path = tmp_path / "a.safetensors"
+    model = build_model({**CONFIG, "network": small_network(representation={"type": "FilledMask"})}).strip(("depth",)).eval()
+    model.network.register_buffer("table", torch.zeros(1000), persistent=False)
+    monkeypatch.setattr(weights, "_LARGEST_TABLES", 999)
+    with pytest.raises(DataError, match="would hold 1000 numbers beside its weights; at most 999"):
+        weights._check_tables(model, path)
+
+
 TENSORS = {
     "missing": (lambda t: t.pop("network.encoder.weight_gone", t.pop(sorted(t)[0])), "lacks"),
     "besides": (lambda t: t.update(more=torch.zeros(2)), "has besides more"),
@@ -310,8 +348,10 @@ def test_a_header_of_a_gigabyte_takes_no_memory(tmp_path):
     with path.open("wb") as file:  # a hole on the disk
         file.write((2**30 - 100).to_bytes(8, "little") + b"{")
         file.truncate(2**30)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(DataError, match="its header claims"):
         read_description(path)
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 < 200
     path.write_bytes((2**40).to_bytes(8, "little") + b'{"a": 1}')
     refused(path, "its header claims")
 
