@@ -94,11 +94,13 @@ class Completer:
         try:
             find_config(config)
         except ConfigError as error:
-            known = [entry.name for entry in entries()]
-            raise ConfigError(
-                f"{config}: no model of the zoo ({', '.join(known)}), no such config file, nor a shipped config."
-                f"{did_you_mean(str(config), [*known, *shipped_configs()])}"
-            ) from error
+            near = did_you_mean(str(config), [*(entry.name for entry in entries()), *shipped_configs()])
+            if not near.startswith(" Did"):  # a hundred names help nobody
+                near = (
+                    " `mtdc zoo` prints the zoo's models, and MTDC_ZOO=DIR adds those of a zoo of your own; the README "
+                    "lists configs."
+                )
+            raise ConfigError(f"{config}: no model of the zoo, no such config file, nor a shipped config.{near}") from error
         cfg = load_config(config)
         model = build_model(cfg.model)
         load_trained(model, None if checkpoint is None else Path(checkpoint))

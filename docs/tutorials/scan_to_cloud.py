@@ -162,9 +162,11 @@ def main(args):
     photo = None if path is None else read_image(path)
     if photo is not None and photo.shape[:2] != camera.size:
         raise mtdc.DataError(f"photo {path} is {photo.shape[:2]} and the camera's picture {camera.size} (rows, columns).")
+    completer = mtdc.load(args.model)
+    if photo is None and "image" in completer.needs:
+        raise mtdc.DataError(f"{args.model} reads the photo too: name it with --photo FILE.")
 
     sparse = project(scan, camera, args.speed)
-    completer = mtdc.load(args.model)
     completed = completer.complete(sparse, photo, camera.intrinsics, max_deviation_m=args.max_deviation)
     print(f"{completed.valid.mean():.0%} of the pixels are valid; elsewhere depth is a guess")
     judge_deviation(completed)

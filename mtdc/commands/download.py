@@ -41,6 +41,10 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.all and args.names:
         raise ConfigError(f"--all fetches every model: leave out {args.names[0]!r}, or --all.")
+    if args.out is not None:
+        from ..engine.result import check_writable
+
+        check_writable(args.out / "file")
     if args.sha256 and len(args.names) != 1:
         raise ConfigError(f"--sha256 goes with one address, not with {len(args.names)}.")
     if not args.names and not args.all:
@@ -95,9 +99,11 @@ def _listed(folder: str | None) -> Iterator[str]:
     from ..zoo.download import file_name
 
     entries = index.entries(folder)
+    own = {entry.name: zoo.folder for zoo in reversed(index.zoos(folder)) for entry in zoo.entries.values()}
     width = max((len(entry.name) for entry in entries), default=0)
     for entry in entries:
-        where = "comes with the zoo"
+        carried = own[entry.name] == index.package_folder()
+        where = "comes with the package" if carried else f"in {own[entry.name] / index.WEIGHTS_FOLDER}"
         if entry.file is None:
             place = slot(entry.sha256, file_name(str(entry.url)))
             where = f"in the cache: {place.path}" if is_whole(place.path, entry.sha256, entry.bytes) else f"at {entry.url}"

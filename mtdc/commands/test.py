@@ -82,12 +82,18 @@ def _of_zoo(args: argparse.Namespace) -> Any:
     The weights file describes the network; data and metric are of the shipped config that it was trained with.
     """
     from ..engine.config import config_folder, load_config, shipped_configs
-    from ..engine.tensor_file import SUFFIX
+    from ..engine.tensor_file import SUFFIX, read_description
     from ..zoo.index import find, find_weights
     from ..zoo.weights import load_model_config
 
-    # A weights file alone says nothing of the data to measure on.
-    weights = None if Path(args.config).suffix == SUFFIX else find_weights(args.config)
+    if Path(args.config).suffix == SUFFIX:
+        trained_with = read_description(args.config).get("training", {}).get("config")
+        config = trained_with if trained_with in shipped_configs() else "CONFIG"
+        raise ConfigError(
+            f"{args.config}: a weights file says nothing of the data to measure on; name a config before it, as in "
+            f"`mtdc test {config} {args.config}`."
+        )
+    weights = find_weights(args.config)
     if weights is None:
         return None
     config = find(args.config).config

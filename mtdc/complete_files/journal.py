@@ -92,7 +92,11 @@ class Journal:
     def _compare(self, earlier: Mapping[str, Any]) -> None:
         for key in self.settings.keys() | earlier.keys():
             if key not in _NOT_COMPARED and self.settings.get(key) != earlier.get(key):
-                was, now = (_short(values.get(key)) for values in (earlier, self.settings))
+                # A model's name says more than its hash, where that is another too.
+                told = (
+                    "config" if key in ("model", "checkpoint") and earlier.get("config") != self.settings.get("config") else key
+                )
+                was, now = (_short(values.get(told)) for values in (earlier, self.settings))
                 differ = "" if was == now else f" ({was}, now {now})"
                 raise DataError(
                     f"{self.out} was completed with another {key.replace('_', ' ')}{differ}: give another --out, or remove "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
 from contextlib import suppress
@@ -254,6 +255,26 @@ def load_weights(model: MultiTaskModel, path: str | Path, checkpoint: dict[str, 
     model.load_state_dict(checkpoint["state_dict"], strict=True)
     meta: dict[str, Any] = checkpoint["meta"]
     return meta
+
+
+def start_from(model: MultiTaskModel, path: str | Path) -> list[str]:
+    """Load the weights that a training starts from; those of a stripped model, as the zoo's are, into a whole one.
+
+    Returns:
+        Keys of the weights that the file has not, or has another part of: what was stripped starts as the seed makes it.
+
+    Raises:
+        DataError: As :func:`load_weights`; a stripped file has to fit the model when that is stripped alike.
+    """
+    checkpoint = read_checkpoint(path)
+    if not checkpoint["meta"].get("keep") or model.keep is not None:
+        load_weights(model, path, checkpoint)
+        return []
+    load_weights(copy.deepcopy(model), path, checkpoint)
+    own = model.state_dict()
+    given = {key: value for key, value in checkpoint["state_dict"].items() if value.shape == own[key].shape}
+    model.load_state_dict(given, strict=False)
+    return [key for key in own if key not in given]
 
 
 def check_fits(model: MultiTaskModel, checkpoint: dict[str, Any], path: str | Path) -> None:

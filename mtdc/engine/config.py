@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 
 from ..errors import ConfigError, did_you_mean
 from ..model import AUTO
+from .tensor_file import SUFFIX
 
 CONFIGS_VARIABLE = "MTDC_CONFIGS"
 #: Top-level key that keeps the folder of the config's author in the configs that runs write.
@@ -72,7 +73,14 @@ def find_config(path_or_name: str | Path) -> Path:
     shipped = config_folder() / f"{name}.py"
     if not path.is_absolute() and shipped.is_file():
         return shipped
+    if path.suffix == SUFFIX:
+        raise ConfigError(
+            f"{path_or_name}: a weights file, where a config is expected: name the config, and behind it the file."
+        )
     wanted = str(name).removeprefix("configs/")
+    inside = [one for one in shipped_configs() if Path(one).name == wanted]
+    if inside:  # nearer than a name that is spelt alike
+        raise ConfigError(f"{path_or_name}: no such config file, nor a shipped config. Did you mean '{inside[0]}'?")
     raise ConfigError(f"{path_or_name}: no such config file, nor a shipped config.{did_you_mean(wanted, shipped_configs())}")
 
 

@@ -26,7 +26,7 @@ from ..model import MultiTaskModel, build_model
 from ..registry import METRICS, build
 from ..structures import DEPTH
 from . import hooks
-from .checkpoint import check_fits, file_hash, last_checkpoint, load_weights, read_checkpoint
+from .checkpoint import check_fits, file_hash, last_checkpoint, load_weights, read_checkpoint, start_from
 from .config import config_hash, require, switched_on
 from .distributed import share_batch_norm, wrapper_config
 from .folder_lock import held
@@ -176,14 +176,14 @@ def _train(cfg: Config, work_dir: Path, launcher: str, resume: bool, overwrite: 
     resolve(cfg.model, work_dir, resume)
     torch.manual_seed(seed)  # the first weights are part of what a seed repeats
     model = build_model(cfg.model)
-    changed = ""
+    changed, fresh = "", list[str]()
     if checkpoint is not None:
         found = read_checkpoint(checkpoint)
         check_fits(model, found, checkpoint)
         check_state(found, cfg, model, checkpoint)
         changed = differences(found["meta"], cfg)
     elif cfg.get("load_from"):
-        load_weights(model, cfg.load_from)
+        fresh = start_from(model, cfg.load_from)
     if cfg.get("sync_batch_norm"):
         share_batch_norm(model)
     parts: dict[str, Any] = {
@@ -214,6 +214,11 @@ def _train(cfg: Config, work_dir: Path, launcher: str, resume: bool, overwrite: 
             runner.logger.warning(
                 f"the config differs from the one that the checkpoint was made with: {changed}. What the checkpoint holds of "
                 "weights, optimiser and schedules is kept."
+            )
+        if fresh:
+            runner.logger.warning(
+                f"{cfg.load_from} was stripped: {len(fresh)} weights that it lacks, first {fresh[0]}, start as the seed makes "
+                "them."
             )
         with _workers_ended(runner):
             runner.train()

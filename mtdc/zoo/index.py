@@ -360,6 +360,8 @@ def check_entry(found: ZooEntry, where: str) -> None:
     for key, path in (("file", found.file), ("card", found.card), ("log", found.log)):
         if path is not None and leads_outside(path):
             raise DataError(f"{where}: {key} must be a path inside the zoo, not {path!r:.60}.")
+    if found.file is not None and Path(found.file).suffix != SUFFIX:  # by which commands tell it from a checkpoint
+        raise DataError(f"{where}: file must end in {SUFFIX}, not {found.file!r:.60}.")
     fault = None if found.url is None else file_fault(found.url)
     if fault is not None:
         raise DataError(f"{where}: url {fault}.")

@@ -55,9 +55,9 @@ class Description:
         keep: Tasks that are left.
         name, title, licence: What it is called, in a word and in a line, and under which licence it may be used.
         stripped: Tasks that were trained with it and are left out here.
-        protocol: How its expected values are measured: metric, clamp, crop.
-        expected: Those values, by data.
-        training: Name of the config, data, seed, steps, minutes and machine.
+        protocol: How it is measured: metric, clamp, crop. The values are in the zoo's index, as results name the file's hash.
+        expected: Empty in files that mtdc writes.
+        training: Name of the config, data, seed, steps, minutes and machine; of later files the command and precision too.
         dtype: "float16" where weights are stored in half precision, or "float32".
         mtdc: Version of the package that wrote it.
     """
