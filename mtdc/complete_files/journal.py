@@ -96,7 +96,7 @@ class Journal:
                 told = (
                     "config" if key in ("model", "checkpoint") and earlier.get("config") != self.settings.get("config") else key
                 )
-                was, now = (_short(values.get(told)) for values in (earlier, self.settings))
+                was, now = (_short(_name(told, values.get(told))) for values in (earlier, self.settings))
                 differ = "" if was == now else f" ({was}, now {now})"
                 raise DataError(
                     f"{self.out} was completed with another {key.replace('_', ' ')}{differ}: give another --out, or remove "
@@ -137,6 +137,10 @@ def _entry(line: str) -> tuple[str, Entry] | None:
 
 def _line(name: str, entry: Entry) -> str:
     return json.dumps({"name": name, **entry._asdict()}) + "\n"
+
+
+def _name(key: str, value: Any) -> Any:
+    return Path(value).name if key == "config" and isinstance(value, str) else value
 
 
 def _short(value: Any) -> str:

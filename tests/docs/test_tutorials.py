@@ -253,6 +253,23 @@ def test_a_model_that_reads_the_photo_and_says_its_error(scanned, tutorials, mon
     save_model(model, cfg, tmp_path / "small.safetensors")
     matrix = np.reshape(values_of(drive / "calib_cam_to_cam.txt")["P_rect_02"], (3, 4))
     photo, out = drive / "image_02" / "data" / "0000000000.png", tmp_path / "completed_scan"
+    # It lies where no photo does: said before anything is projected.
+    (tmp_path / "alone").mkdir()
+    (tmp_path / "alone/scan.bin").write_bytes(scan.read_bytes())
+    alone = [
+        sys.executable,
+        str(tutorials / "scan_to_cloud.py"),
+        "alone/scan.bin",
+        "--calib",
+        str(drive),
+        "--model",
+        "small.safetensors",
+    ]
+    done = subprocess.run(alone, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "small.safetensors reads the photo too: name it with --photo FILE." in done.stderr, (
+        done.stderr
+    )
+    assert not done.stdout
     counts, limit = [], []
     for _ in range(2):  # without a limit, and with one that half of the pixels keep
         words = (scan, "--model", "small.safetensors", *limit)

@@ -106,7 +106,7 @@ def test_moved_folders_are_resumed(tmp_path, config, capsys):
         (("--range", 5, 50), "another colour range (none, now [5.0, 50.0])"),
         (("--intrinsics", "K.txt"), "another intrinsics"),
         (("--deskew", 10), "another deskew"),
-        (("--model", "other.py"), "another model"),
+        (("--model", "other.py"), "another model (nearest.py, now other.py)"),
     ],
 )
 def test_resume_with_other_settings_is_refused(tmp_path, config, capsys, monkeypatch, more, said):

@@ -1,4 +1,4 @@
-"""Training on from weights that are there: a stripped file's into a whole model, and scans of one's own without ground truth."""
+"""Training on from weights that are there: a stripped file in a whole model, and scans of one's own without ground truth."""
 
 import shutil
 

@@ -83,6 +83,13 @@ def zoo_of(folder, monkeypatch, name=NAME, **changes):
     return entry["file"]
 
 
+def test_a_weights_file_alone_is_told_the_config_that_it_needs(capsys):
+    weights = package_folder() / "weights" / find("b_street").file
+    assert main(["test", str(weights), "--data-root", "nowhere"]) == 2
+    told = capsys.readouterr().err
+    assert f"as in `mtdc test ablation/b_street_wide {weights}`" in told and told.count("\n") == 1
+
+
 def test_a_zoos_model_whose_config_is_elsewhere_is_one_line(tmp_path, monkeypatch, capsys):
     file = zoo_of(tmp_path / "zoo", monkeypatch, config="of_its_author.py")
     monkeypatch.chdir(tmp_path)

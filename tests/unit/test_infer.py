@@ -300,6 +300,14 @@ def doubtful(deviation):
     return Completer(MultiTaskModel(network=DoubtfulNetwork(deviation)))
 
 
+def test_a_name_that_is_near_to_none_is_not_answered_by_a_hundred():
+    with pytest.raises(ConfigError) as caught:
+        Completer.load("qqqqqqqq")
+    assert "`mtdc zoo`" in str(caught.value) and "MTDC_ZOO=DIR" in str(caught.value) and len(str(caught.value)) < 300
+    with pytest.raises(ConfigError, match=r"Did you mean 'unet_street_tiny'\?"):
+        Completer.load("unet_street_tinny")
+
+
 def test_the_expected_error_is_beside_the_depth_where_the_model_has_one():
     deviation = np.arange(35, dtype=np.float32).reshape(5, 7) / 8
     completed = doubtful(deviation).complete(points())

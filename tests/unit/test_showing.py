@@ -133,6 +133,8 @@ def test_methods_without_weights_are_shown():
     ("arguments", "said"),
     [
         (["aux_image_kity"], "aux_image_kity: no such config file, nor a shipped config. Did you mean 'aux_image_kitti'?"),
+        (["b_kitti"], "b_kitti: no such config file, nor a shipped config. Did you mean 'ablation/b_kitti'?"),
+        (["mine.safetensors"], "mine.safetensors: a weights file, where a config is expected"),
         (["aux_image_kitti", "nowhere.py"], "nowhere.py: no such config file, nor a shipped config."),
         (["aux_image_kitti", "--size", "0", "48"], "--size must be two whole numbers from 1 on, not 0 48."),
         (["aux_image_kitti", "--cfg-options", "model.widht=1"], "unexpected key 'widht'. Did you mean 'width'?"),

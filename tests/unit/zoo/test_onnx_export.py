@@ -215,6 +215,17 @@ def test_the_example_needs_neither_torch_nor_this_package(tmp_path, repository):
     assert (depth.shape, depth.dtype) == ((75, 131), np.float32)
     assert np.abs(depth - completer(sparse)).max() <= 1e-3
 
+    # What is wrong is one line, or how it is called.
+    np.save(tmp_path / "millimetres.npy", 1000 * sparse)
+    for given, said in (
+        (["graph.onnx"], "python onnx_inference.py unet_street.onnx sparse.npy depth.npy"),
+        (["none.onnx", "sparse.npy", "depth.npy"], "none.onnx: no such file."),
+        (["graph.onnx", "none.npy", "depth.npy"], "none.npy: no such file."),
+        (["graph.onnx", "millimetres.npy", "depth.npy"], "millimetres.npy: expected (H, W) metres (not millimetres)"),
+    ):
+        done = subprocess.run([sys.executable, str(script), *given], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 1 and said in done.stderr and "Traceback" not in done.stderr, done.stderr
+
     export_onnx(build_model(photo_model()).strip(("depth",)), tmp_path / "graph.onnx", "mine", None)
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_TORCH, *words], cwd=tmp_path, capture_output=True, text=True, timeout=120
