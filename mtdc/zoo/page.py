@@ -209,7 +209,11 @@ def as_text(entries: Sequence[ZooEntry]) -> str:
 
 
 def _measured(entry: ZooEntry, one: Expected) -> str:
-    return ", ".join(_tested(entry, name, one.values[name]) for name in MEASURED) + f": {one.data}"
+    told = ", ".join(_tested(entry, name, one.values[name]) for name in MEASURED)
+    if one.over_seeds is not None:  # one of several trainings may be the luckiest
+        means = ", ".join(_tested(entry, name, one.over_seeds.values[name]) for name in MEASURED)
+        told += f" ({len(one.over_seeds.seeds)} seeds on average {means})"
+    return f"{told}: {one.data}"
 
 
 def card_skeleton(entry: ZooEntry) -> str:

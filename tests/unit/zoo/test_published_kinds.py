@@ -119,6 +119,8 @@ def result_words(seeds, *others, words="two streets"):
 
 def test_spread_over_frames_and_over_seeds_are_told_apart(seeds, tmp_path):
     entry = published(tmp_path / "run3", tmp_path / "zoo", *result_words(seeds, 5, 4))
+    mean = np.mean([seeds[seed][0]["rmse"] for seed in (3, 4, 5)])
+    assert f"(3 seeds on average RMSE {mean:.1f} mm" in as_text([entry])
     (expected,) = entry.expected
     frames = [frame["rmse"] for frame in seeds[3][0]["per_frame"].values()]
     means = [seeds[seed][0]["rmse"] for seed in (3, 4, 5)]
