@@ -294,7 +294,7 @@ def test_a_zoo_in_the_home_folder(index, tmp_path, monkeypatch):
 
 
 def test_a_name_that_is_none_is_answered_with_the_nearest():
-    with pytest.raises(ConfigError, match=r"no model of the zoo \(.*unet_street.*Did you mean 'unet_street'"):
+    with pytest.raises(ConfigError, match=r"no model of the zoo, .*Did you mean 'unet_street'"):
         mtdc.load("unet_stret")
     with pytest.raises(ConfigError, match="Did you mean 'unet_street'"):
         find("unet_stree")
