@@ -22,7 +22,7 @@ from ..interruption import terminated_as_interrupted
 
 #: Ports that runs under SLURM meet at, one each by job and step: two runs may share a node.
 FIRST_PORT, PORTS = 20000, 20000
-#: Keys of the group's store: the exit code of the first process that ended before its time, and how many have.
+#: Keys of the group's store: exit code and rank of the first process that ended before its time, and how many have.
 _EXIT_CODE, _ENDED = "mtdc/exit_code", "mtdc/ended"
 #: How often a process looks whether another has ended, and how long it then has to end what it is in.
 _WATCH_S, _GRACE_S = 0.2, 2.0
@@ -46,10 +46,10 @@ def processes(launcher: str) -> Iterator[None]:
             yield
             return
         store = _start_group(launcher)
-        ended = threading.Event()
+        ended, told = threading.Event(), threading.Event()
         try:
             # A failing exchange alone would not do: gloo's connections last as long as their process, nccl waits for minutes.
-            watch = threading.Thread(target=_watch, args=(store, ended), daemon=True)
+            watch = threading.Thread(target=_watch, args=(store, ended, told), daemon=True)
             watch.start()
             yield
             torch.distributed.barrier()
@@ -60,37 +60,44 @@ def processes(launcher: str) -> Iterator[None]:
             ended.set()
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun sends it to those that are ending already
-            _leave(store, error)
+            _leave(store, error, told.is_set())
             raise
         finally:
             torch.distributed.destroy_process_group()
 
 
-def _watch(store: Any, ended: threading.Event) -> None:
-    """End this process soon after another has ended before its time."""
+def _watch(store: Any, ended: threading.Event, told: threading.Event) -> None:
+    """End this process soon after another has ended before its time; ``told`` is set then."""
     while not ended.wait(_WATCH_S):
         try:
             if not store.check([_EXIT_CODE]):
                 continue
         except RuntimeError:
             return  # the store is gone with its process: an exchange will fail
+        told.set()
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
         if not ended.wait(_GRACE_S):  # it waits for an exchange, where no signal wakes it
             store.add(_ENDED, 1)
-            os._exit(int(store.get(_EXIT_CODE)))
+            os._exit(int(store.get(_EXIT_CODE).split()[0]))
 
 
-def _leave(store: Any, error: BaseException) -> None:
-    """Tell the others that this process ends; returns in the first alone, which says why."""
-    first, code, lost = True, _exit_code(error), _is_lost_connection(error)
+def _leave(store: Any, error: BaseException, told: bool) -> None:
+    """Tell the others that this process ends; returns in the first alone, which says why.
+
+    Args:
+        store: The group's.
+        error: Why it ends.
+        told: It ends because another has. Where the store is gone by now, with its process, that one has said why.
+    """
+    rank, code, lost = os.environ["RANK"], _exit_code(error), _is_lost_connection(error)
+    first = not told
     with suppress(RuntimeError):  # a store that is gone has told nobody
-        if not store.check([_EXIT_CODE]):
-            store.set(_EXIT_CODE, str(code))
-        first = store.add(_ENDED, 1) == 1
-        code = int(store.get(_EXIT_CODE))
+        winner = store.compare_set(_EXIT_CODE, "", f"{code} {rank}").decode().split()
+        code, first = int(winner[0]), winner[1] == rank
+        store.add(_ENDED, 1)
     if not first:
         raise SystemExit(code) from error
-    if os.environ["RANK"] == "0" and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+    if rank == "0" and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         end = time.monotonic() + _LINGER_S
         while store.add(_ENDED, 0) < int(os.environ["WORLD_SIZE"]) - lost and time.monotonic() < end:
             time.sleep(0.05)
