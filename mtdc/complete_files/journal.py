@@ -92,10 +92,8 @@ class Journal:
     def _compare(self, earlier: Mapping[str, Any]) -> None:
         for key in self.settings.keys() | earlier.keys():
             if key not in _NOT_COMPARED and self.settings.get(key) != earlier.get(key):
-                # A model's name says more than its hash, where that is another too.
-                told = (
-                    "config" if key in ("model", "checkpoint") and earlier.get("config") != self.settings.get("config") else key
-                )
+                renamed = earlier.get("config") != self.settings.get("config")
+                told = "config" if renamed and key in ("model", "checkpoint") else key  # a name says more than a hash
                 was, now = (_short(_name(told, values.get(told))) for values in (earlier, self.settings))
                 differ = "" if was == now else f" ({was}, now {now})"
                 raise DataError(

@@ -270,7 +270,7 @@ def start_from(model: MultiTaskModel, path: str | Path) -> list[str]:
     if not checkpoint["meta"].get("keep") or model.keep is not None:
         load_weights(model, path, checkpoint)
         return []
-    load_weights(copy.deepcopy(model), path, checkpoint)
+    load_weights(copy.deepcopy(model), path, checkpoint)  # strictly, into the stripped form that the file is of
     own = model.state_dict()
     given = {key: value for key, value in checkpoint["state_dict"].items() if value.shape == own[key].shape}
     model.load_state_dict(given, strict=False)

@@ -28,17 +28,17 @@ def make_street(cfg: Config) -> None:
     Raises:
         ConfigError: An unknown key. DataError: The folder holds a world of other options.
     """
-    street = cfg.get("street")
-    if street is None:
+    root = street_root(cfg)
+    if root is None:
         return
+    street = cfg.street
     options = _options(street)
-    root = Path(str(street_root(cfg)))
     extra = tuple(street.get("extra") or ())
     if is_main_process():
         for split, frames in street.splits.items():
             with tqdm(desc=f"drawing streets ({split})", unit="frame", total=frames) as bar:
                 seed, processes = street.get("seed", 0), street.get("processes")
-                write_street(root, frames, seed, split, options, extra, processes, _progress(bar))
+                write_street(Path(root), frames, seed, split, options, extra, processes, _progress(bar))
     barrier()
 
 
