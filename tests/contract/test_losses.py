@@ -12,7 +12,7 @@ from mtdc.registry import LOSSES, build
 from mtdc.structures import Kind
 
 #: What a loss can't be built without.
-CONFIGS = {"MultiScale": {"loss": {"type": "L1"}}}
+CONFIGS = {"MultiScale": {"loss": {"type": "L1"}}, "PerFrame": {"loss": {"type": "L1"}}}
 CLASSES = 4
 
 

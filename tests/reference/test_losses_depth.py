@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as functional
 from support import numpy64
 
+from mtdc.errors import ConfigError
 from mtdc.registry import LOSSES, build
 
 
@@ -202,6 +203,30 @@ def test_a_schedule_inside_multi_scale_counts():
     torch.testing.assert_close(loss(pred, target, valid), whole / 4)
 
 
+@pytest.mark.parametrize("inner", ["L1", "L2"])
+def test_each_frame_weighs_the_same_however_much_of_it_is_known(inner):
+    """By hand: errors of 1 m on 6 pixels, of 4 m on one, and a frame without truth. By pixels the first would count six times."""
+    pred = torch.tensor([11.0, 14.0, 90.0]).reshape(3, 1, 1, 1).expand(3, 1, 2, 3)
+    valid = torch.zeros(3, 1, 2, 3, dtype=torch.bool)
+    valid[0], valid[1, 0, 0, 2] = True, True
+    loss = make("PerFrame", loss={"type": inner, "weight": 3.0, "schedule": {"start": 1.0, "end": 0.0}})
+    expected = 3 * ((1 + 4) / 2 if inner == "L1" else (1 + 16) / 2)
+    assert loss(pred, torch.full_like(pred, 10.0), valid).item() == pytest.approx(expected)
+    for module in loss.modules():
+        module.set_progress(0.75)
+    assert loss(pred, torch.full_like(pred, 10.0), valid).item() == pytest.approx(expected / 4)
+
+
+def test_per_frame_hands_on_further_maps_and_refuses_a_loss_without_target():
+    pred, target, valid = maps()
+    spread = 1 + target / 80
+    loss = make("PerFrame", loss={"type": "LaplaceNLL"})
+    each = [make("LaplaceNLL")(*(value[n : n + 1] for value in (pred, target, valid, spread))) for n in range(len(pred))]
+    torch.testing.assert_close(loss(pred, target, valid, spread), torch.stack(each).mean())
+    with pytest.raises(ConfigError, match="EdgeAwareSmoothness reads no target"):
+        make("PerFrame", loss={"type": "EdgeAwareSmoothness"})
+
+
 @pytest.mark.parametrize("deviation", [0.3, 2.0])
 def test_likelihoods_equal_torchs_distributions(deviation):
     pred, target, valid = maps()
@@ -227,6 +252,7 @@ def test_the_likeliest_deviation_is_that_of_the_errors(name):
 SMOOTH = {
     "L2": {}, "InverseL2": {"floor_m": 5.0}, "SILog": {}, "SmoothL1": {"beta": 5.0}, "GaussianNLL": {}, "LaplaceNLL": {},
     "EdgeAwareSmoothness": {}, "GradientMatching": {"domain": "log"}, "LogL1": {}, "MultiScale": {"loss": {"type": "L2"}},
+    "PerFrame": {"loss": {"type": "L2"}},
 }  # fmt: skip
 
 
