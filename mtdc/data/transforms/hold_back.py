@@ -18,6 +18,7 @@ Cost        a sort of the points; lines of another sensor than KITTI's: 1 to 2 s
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -42,7 +43,7 @@ class HoldBack(Transform):
 
     Args:
         every: One of so many points is held back, evenly spread over the picture.
-        share: Probability that a point is held back, each by itself.
+        share: Probability that a point is held back, each by itself; or (least, greatest), from which each frame's is drawn evenly.
         lines: One of so many LiDAR lines is held back.
         step: Degrees between neighbouring lines of a sensor that is not KITTI's: 1.33 for an HDL-32E (nuScenes). Where it
             stands beside the camera is found from each frame's points.
@@ -59,7 +60,7 @@ class HoldBack(Transform):
     def __init__(
         self,
         every: int | None = None,
-        share: float | None = None,
+        share: float | Sequence[float] | None = None,
         lines: int | None = None,
         step: float | None = None,
         visible: bool = False,
@@ -70,12 +71,13 @@ class HoldBack(Transform):
         for name, count in (("every", every), ("lines", lines)):
             if count is not None and count < 2:
                 raise ValueError(f"{name} must be at least 2, so that something is left, not {count}")
-        if share is not None and not 0 < share < 1:
-            raise ValueError(f"share must lie between 0 and 1, not {share}")
+        shares = (share, share) if isinstance(share, float | int) else share
+        if shares is not None and not (len(shares) == 2 and 0 < shares[0] <= shares[1] < 1):
+            raise ValueError(f"share must lie between 0 and 1, or be (least, greatest) there, not {share}")
         if step is not None and (lines is None or not 0 < step < 90):
             raise ValueError(f"step is degrees between lines, above 0 and with lines, not {step}")
         self.every = every if given else 2
-        self.share = share
+        self.share = None if shares is None else (float(shares[0]), float(shares[1]))
         self.lines = lines
         self.step = step
         self.visible = visible
@@ -97,7 +99,9 @@ class HoldBack(Transform):
         measured = sparse > 0
         held = np.zeros_like(measured)
         if self.share is not None:
-            share = self.share
+            low, high = self.share
+            # One share needs no draw: the points are those of before shares could be ranges.
+            share = low if low == high else generator.uniform(low, high)
             return lose(sparse, generator, lambda depth: np.full(depth.shape, share))[1]
         if self.lines is not None:
             intrinsics = known_intrinsics(frame, "HoldBack")

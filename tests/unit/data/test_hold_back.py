@@ -106,6 +106,15 @@ def test_a_share_follows_from_the_generator_and_the_rest_from_nothing():
     np.testing.assert_array_equal(held_back(frame, 0, every=3)[1], held_back(frame, 1, every=3)[1])
 
 
+def test_a_share_may_be_another_from_frame_to_frame():
+    sparse = scattered(density=1.0)
+    frame = frame_of(sparse)
+    shares = [np.mean(held_back(frame, seed, share=(0.2, 0.6))[1] > 0) for seed in range(200)]
+    assert 0.18 < min(shares) < 0.23 and 0.57 < max(shares) < 0.62
+    assert np.mean(shares) == pytest.approx(0.4, abs=0.03)
+    assert np.array_equal(held_back(frame, share=(0.3, 0.3))[1], held_back(frame, share=0.3)[1])
+
+
 def test_lines_of_another_sensor_are_found_where_it_stands():
     sparse, line = beams()
     mount = find_mount(measured_points(sparse, K), 1.33)
@@ -144,6 +153,8 @@ def test_what_a_nearer_neighbour_covers_is_held_back_and_not_scored():
         ({"every": 1}, "every must be at least 2"),
         ({"lines": 0}, "lines must be at least 2"),
         ({"share": 1.0}, "share must lie between"),
+        ({"share": (0.5, 0.2)}, "share must lie between"),
+        ({"share": (0.5,)}, "share must lie between"),
         ({"step": 1.33}, "step is degrees"),
     ],
 )
