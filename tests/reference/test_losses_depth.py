@@ -205,7 +205,7 @@ def test_a_schedule_inside_multi_scale_counts():
 
 @pytest.mark.parametrize("inner", ["L1", "L2"])
 def test_each_frame_weighs_the_same_however_much_of_it_is_known(inner):
-    """By hand: errors of 1 m on 6 pixels, of 4 m on one, and a frame without truth. By pixels the first would count six times."""
+    """By hand: errors of 1 m on 6 pixels, of 4 m on one, and a frame without truth. The first is no six times the second."""
     pred = torch.tensor([11.0, 14.0, 90.0]).reshape(3, 1, 1, 1).expand(3, 1, 2, 3)
     valid = torch.zeros(3, 1, 2, 3, dtype=torch.bool)
     valid[0], valid[1, 0, 0, 2] = True, True

@@ -43,7 +43,8 @@ class HoldBack(Transform):
 
     Args:
         every: One of so many points is held back, evenly spread over the picture.
-        share: Probability that a point is held back, each by itself; or (least, greatest), from which each frame's is drawn evenly.
+        share: Probability that a point is held back, each by itself; or (least, greatest), from which each frame's is drawn
+            evenly.
         lines: One of so many LiDAR lines is held back.
         step: Degrees between neighbouring lines of a sensor that is not KITTI's: 1.33 for an HDL-32E (nuScenes). Where it
             stands beside the camera is found from each frame's points.

@@ -1,4 +1,4 @@
-"""Random loss of the photo, so that a network that reads it also learns to do without (modality dropout: Neverova et al., TPAMI 2016).
+"""Random loss of the photo, so that a network that reads it also learns to do without (ModDrop: Neverova et al., TPAMI 2016).
 
     p'(u, v) = 128 with probability q of the frame, else p(u, v)
 
