@@ -38,4 +38,15 @@ def run(args: argparse.Namespace) -> int:
         same = names[0] == names[1]
         report = compare((cfg, load_config(args.other, args.cfg_options)), (args.config, args.other) if same else names, size)
     sys.stdout.write(report + "\n")
+    for name in filter(None, (args.config, args.other)):
+        _name_the_zoos(name)
     return 0
+
+
+def _name_the_zoos(name: str) -> None:
+    """Say it where a model of the package's zoo has a config's name and was trained with another."""
+    from ..zoo.index import entries, package_folder
+
+    config = next((entry.config for entry in entries(package_folder()) if entry.name == name), name)
+    if config != name:
+        sys.stderr.write(f"mtdc show: this is the config '{name}'; the zoo's model of that name was trained with '{config}'.\n")

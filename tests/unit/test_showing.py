@@ -145,3 +145,13 @@ def test_mistakes_are_one_line(arguments, said, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("mtdc show: ") and said in err and err.count("\n") == 1
+
+
+def test_a_config_whose_name_the_zoo_has_for_another_is_not_taken_for_it(capsys):
+    words = ["--size", "32", "48", "--cfg-options", "model.width=1"]
+    assert main(["show", "aux_image_street", *words]) == 0
+    told = capsys.readouterr().err.strip()
+    assert told.startswith("mtdc show: this is the config 'aux_image_street'; the zoo's model of that name was trained with")
+    assert told.endswith("'aux_image_street_wide'.")
+    assert main(["show", "unet_street_tiny", "aux_image_street_wide", *words]) == 0
+    assert "zoo" not in capsys.readouterr().err
