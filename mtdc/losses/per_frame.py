@@ -44,6 +44,6 @@ class PerFrame(Loss):
 
     def forward(self, pred: Tensor, target: Tensor, valid: Tensor, *maps: Tensor) -> Tensor:
         """The mean over frames that have a known pixel; 0 with a graph where none has."""
-        known = [n for n in range(len(valid)) if valid[n].any()] or [0]
+        known = valid.flatten(1).any(dim=1).nonzero().flatten().tolist() or [0]
         values = [self.loss(*(each[n : n + 1] for each in (pred, target, valid, *maps))) for n in known]
         return self.loss.factor * torch.stack(values).mean()
